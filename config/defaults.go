@@ -1,0 +1,33 @@
+package config
+
+import "time"
+
+// SetDefaults is called on a value before its section is read, so that what the user leaves out keeps these.
+
+// SetDefaults implements the convention above.
+func (d *Document) SetDefaults() {
+	d.Admin.Address = "127.0.0.1:9900"
+	d.AccessLog.Path = "stdout"
+	d.Startup.Timeout = 30 * time.Second
+	d.Shutdown.Grace = 30 * time.Second
+}
+
+// SetDefaults implements the convention above.
+func (l *Listener) SetDefaults() {
+	l.Limits = Limits{HeaderBytes: 64 << 10, HeaderCount: 128, URIBytes: 16 << 10}
+	l.Timeouts = ListenerTimeouts{Header: 10 * time.Second, Body: 30 * time.Second, Idle: 2 * time.Minute, Write: 30 * time.Second}
+}
+
+// SetDefaults implements the convention above.
+func (s *Service) SetDefaults() {
+	s.Balance.Policy = "peakEWMA"
+	s.Connections = Connections{Pending: 1024, Idle: 90 * time.Second}
+	s.Timeouts = UpstreamTimeouts{Connect: 3 * time.Second, Idle: 5 * time.Minute}
+	s.PreserveHost = true
+}
+
+// SetDefaults implements the convention above.
+func (t *Target) SetDefaults() {
+	t.Timeout = 60 * time.Second
+	t.Retries.Attempts = 1
+}

@@ -1,0 +1,272 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Document is a whole configuration.
+type Document struct {
+	// Listeners are the addresses that take traffic.
+	Listeners []Listener `yaml:"listeners"`
+	// Registries are where services are found.
+	Registries []Registry `yaml:"registries"`
+	// Admin is the management address.
+	Admin Admin `yaml:"admin"`
+	// Routes say which requests go where. Their order decides only between equally specific ones.
+	Routes []Route `yaml:"routes"`
+	// Services say how to treat a service, wherever a route uses it. The first entry that matches wins.
+	Services []Service `yaml:"services"`
+	// AccessLog says where one line per request goes.
+	AccessLog AccessLog `yaml:"accessLog"`
+	// Startup bounds the wait for registries at start.
+	Startup Startup `yaml:"startup"`
+	// Shutdown bounds the graceful stop.
+	Shutdown Shutdown `yaml:"shutdown"`
+}
+
+// Listener is one address that takes traffic.
+type Listener struct {
+	// Name for logs and metrics; required and unique.
+	Name string `yaml:"name"`
+	// Address is host:port; ":8080" is every interface.
+	Address string `yaml:"address"`
+	// TrustedProxies are the networks whose X-Forwarded-* and Forwarded fields are believed; from anybody else these
+	// fields are dropped.
+	TrustedProxies []netip.Prefix `yaml:"trustedProxies"`
+	// Limits bound what one request may take.
+	Limits Limits `yaml:"limits"`
+	// Timeouts bound how long a client may take.
+	Timeouts ListenerTimeouts `yaml:"timeouts"`
+}
+
+// Limits bound what one request may take.
+type Limits struct {
+	// HeaderBytes is the whole head but the request line: over it 431.
+	HeaderBytes Size `yaml:"headerBytes"`
+	// HeaderCount is the number of fields: over it 431.
+	HeaderCount int `yaml:"headerCount"`
+	// URIBytes is the request target: over it 414.
+	URIBytes Size `yaml:"uriBytes"`
+	// BodyBytes is the content: over it 413; 0 means no limit.
+	BodyBytes Size `yaml:"bodyBytes"`
+	// Connections open at once on this listener; further ones wait in the kernel's queue. 0 means no limit.
+	Connections int `yaml:"connections"`
+}
+
+// ListenerTimeouts bound how long a client may take.
+type ListenerTimeouts struct {
+	// Header is from the first byte of a head to its end: over it 408.
+	Header time.Duration `yaml:"header"`
+	// Body is the longest silence while a body is awaited: over it 408.
+	Body time.Duration `yaml:"body"`
+	// Idle is how long a connection may wait for its next request.
+	Idle time.Duration `yaml:"idle"`
+	// Write is the longest time that a client may take nothing while we have something to send.
+	Write time.Duration `yaml:"write"`
+}
+
+// Registry is one place where services are found.
+type Registry struct {
+	// Name by which routes refer to it; required and unique.
+	Name string
+	// Type is the kind of registry.
+	Type string
+	// Config is what Kinds.Registries[Type] made, filled in.
+	Config any
+	// Pos is where it stands.
+	Pos Position
+}
+
+// Admin is the management address.
+type Admin struct {
+	// Address is host:port, loopback by default; "off" closes it.
+	Address string `yaml:"address"`
+}
+
+// Route says which requests go where.
+type Route struct {
+	// Name for logs, metrics and status; required and unique.
+	Name string `yaml:"name"`
+	// Match is what a request must have; every condition given must hold.
+	Match Match `yaml:"match"`
+	// Filters see the request in this order, and the response in the opposite one.
+	Filters []Plugin `yaml:"filters"`
+	// FlowControl limits the route; none means that no rule engine is entered.
+	FlowControl *FlowControl `yaml:"flowControl"`
+	// To is where the request goes. A route whose filters answer themselves (redirect, fixedResponse) needs none.
+	To *Target `yaml:"to"`
+	// Pos is where the route stands.
+	Pos Position `yaml:"-"`
+}
+
+// Match is what a request must have.
+type Match struct {
+	// Hosts are exact names or wildcards ("*.example.com"); none means any.
+	Hosts []string `yaml:"hosts"`
+	// Path is a path pattern: "/a/{id}", "/a/*", "/a/**", "/a/{name:regex}". Required.
+	Path string `yaml:"path"`
+	// Methods allowed; none means any.
+	Methods []string `yaml:"methods"`
+	// Headers, Query and Cookies must all hold, by name.
+	Headers map[string]ValueMatch `yaml:"headers"`
+	Query   map[string]ValueMatch `yaml:"query"`
+	Cookies map[string]ValueMatch `yaml:"cookies"`
+}
+
+// ValueMatch is a condition on one value. In YAML a plain string means exact.
+type ValueMatch struct {
+	// Exact, Prefix and Regex: at most one of them. Regex (RE2) must match the whole value. With none of them the field
+	// must be present.
+	Exact  string `yaml:"exact"`
+	Prefix string `yaml:"prefix"`
+	Regex  string `yaml:"regex"`
+	// Present false asks that the field be absent.
+	Present *bool `yaml:"present"`
+}
+
+// Plugin is a named, decoded plug-in section: a filter.
+type Plugin struct {
+	// Name of the kind, such as stripPrefix.
+	Name string
+	// Config is what Kinds.Filters[Name] made, filled in.
+	Config any
+	// Pos is where it stands.
+	Pos Position
+}
+
+// FlowControl holds the limits written in a route itself.
+type FlowControl struct {
+	// QPS is requests per second; 0 means no such limit.
+	QPS float64 `yaml:"qps"`
+	// Concurrency is requests running at once; 0 means no such limit.
+	Concurrency int `yaml:"concurrency"`
+}
+
+// Target is where a request goes.
+type Target struct {
+	// Service is the service's name in the registry. It may hold captures of the path, as in "{service}".
+	Service string `yaml:"service"`
+	// Group of the service, for registries that have groups (Nacos); empty means every group the registry is set to.
+	Group string `yaml:"group"`
+	// Registry is the name of a registry; it may be left out when the document has exactly one.
+	Registry string `yaml:"registry"`
+	// Dubbo makes the target a Dubbo method.
+	Dubbo *Dubbo `yaml:"dubbo"`
+	// Timeout bounds the whole exchange with the service, retries included, until the answer's head; 0 means none.
+	Timeout time.Duration `yaml:"timeout"`
+	// Retries say what is tried again.
+	Retries Retries `yaml:"retries"`
+}
+
+// Retries say what is tried again. Only requests that can be replayed are.
+type Retries struct {
+	// Attempts beyond the first; 0 turns retries off.
+	Attempts int `yaml:"attempts"`
+}
+
+// Dubbo names one Dubbo method and where its arguments come from.
+type Dubbo struct {
+	// Interface is the Java interface.
+	Interface string `yaml:"interface"`
+	// Method is its name; it may hold captures of the path.
+	Method string `yaml:"method"`
+	// Group and Version select the service; the headers x-dubbo-group and x-dubbo-version do when these are empty.
+	Group   string `yaml:"group"`
+	Version string `yaml:"version"`
+	// Args are templates, one for each parameter: "{path.id}", "{query.q}", "{header.X-Tenant}", "{cookie.sid}", "{body}",
+	// "{body/pointer}", or a constant. Without args the body is the argument (one bean), or an array by position.
+	Args []any `yaml:"args"`
+	// Types are the Java types of the parameters, for services without a definition in the registry, or to choose an
+	// overload.
+	Types []string `yaml:"types"`
+	// Attachments are the request headers that become attachments, beside traceparent.
+	Attachments []string `yaml:"attachments"`
+	// Unknown says what an unknown property of a bean is: "reject" (default) or "ignore".
+	Unknown string `yaml:"unknown"`
+}
+
+// Service says how to treat services that match.
+type Service struct {
+	// Match selects services.
+	Match ServiceMatch `yaml:"match"`
+	// Balance chooses instances.
+	Balance Balance `yaml:"balance"`
+	// Protocol the instances speak when they do not say it themselves: http1 (default), dubbo.
+	Protocol string `yaml:"protocol"`
+	// TLS is set when the instances are reached by TLS.
+	TLS *UpstreamTLS `yaml:"tls"`
+	// Connections bound what one instance gets.
+	Connections Connections `yaml:"connections"`
+	// Timeouts bound how long an instance may take.
+	Timeouts UpstreamTimeouts `yaml:"timeouts"`
+	// PreserveHost sends the client's Host on; false sends the instance's address.
+	PreserveHost bool `yaml:"preserveHost"`
+}
+
+// ServiceMatch selects services.
+type ServiceMatch struct {
+	// Service is a name, or a pattern with "*".
+	Service string `yaml:"service"`
+	// Registry limits the match to one registry; empty is any.
+	Registry string `yaml:"registry"`
+}
+
+// Balance chooses instances.
+type Balance struct {
+	// Policy is peakEWMA (default) or roundRobin.
+	Policy string `yaml:"policy"`
+}
+
+// UpstreamTLS is how instances are reached by TLS.
+type UpstreamTLS struct {
+	// CA is a file of PEM certificates; empty means the system's.
+	CA string `yaml:"ca"`
+	// ServerName is checked in the certificate, and sent as SNI; empty means the instance's host.
+	ServerName string `yaml:"serverName"`
+	// Cert and Key are files of the client's certificate.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Connections bound what one instance gets.
+type Connections struct {
+	// Max open at once; 0 means no limit.
+	Max int `yaml:"max"`
+	// Pending requests that may wait for a connection when Max are busy.
+	Pending int `yaml:"pending"`
+	// Idle is how long an unused connection is kept.
+	Idle time.Duration `yaml:"idle"`
+	// Age is how long a connection is used at all; 0 means for ever.
+	Age time.Duration `yaml:"age"`
+}
+
+// UpstreamTimeouts bound how long an instance may take.
+type UpstreamTimeouts struct {
+	// Connect is for dialling, TLS included.
+	Connect time.Duration `yaml:"connect"`
+	// Response is from the request's end to the answer's head; 0 means only the route's timeout counts.
+	Response time.Duration `yaml:"response"`
+	// Idle is the longest silence within a body.
+	Idle time.Duration `yaml:"idle"`
+}
+
+// AccessLog says where one line per request goes.
+type AccessLog struct {
+	// Path is a file, "stdout", "stderr", or "off".
+	Path string `yaml:"path"`
+}
+
+// Startup bounds the wait for registries at start.
+type Startup struct {
+	// Timeout after which readiness no longer waits for registries that have not answered.
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// Shutdown bounds the graceful stop.
+type Shutdown struct {
+	// Grace is how long requests in flight may take to finish.
+	Grace time.Duration `yaml:"grace"`
+	// Delay is how long readiness fails before listeners close, so that load balancers notice.
+	Delay time.Duration `yaml:"delay"`
+}
