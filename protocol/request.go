@@ -108,6 +108,9 @@ type Request struct {
 
 	// Params are the captures of the matched route.
 	Params []Param
+	// Call is what a transcoder above the balancer made of the request, for the client of its protocol: a Dubbo invocation,
+	// say. The request is then no longer to be read as HTTP. Nil for everything that is forwarded as it came.
+	Call any
 	// Record is for logs and metrics.
 	Record Record
 	// Arena holds strings that filters make.
