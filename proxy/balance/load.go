@@ -1,0 +1,116 @@
+package balance
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// tau is how fast old latencies are forgotten: after one tau a sample weighs 37 %.
+	tau = float64(time.Second)
+	// failureCost is the latency a failure is priced at. Without a price an instance that fails fast attracts traffic.
+	failureCost = int64(time.Second)
+	// maxFailureCost bounds what a server may ask for with Retry-After.
+	maxFailureCost = int64(300 * time.Second)
+)
+
+// Load is what one instance of one service has shown of itself. It is safe for concurrent use, and its methods allocate
+// nothing. Times are protocol.Now's nanoseconds.
+type Load struct {
+	inflight atomic.Int64
+	// cost is the peak EWMA of latency in nanoseconds, as float64 bits, as it stood at stamp. Two samples at once may
+	// lose one of them; an average bears that better than a lock on every request.
+	cost  atomic.Uint64
+	stamp atomic.Int64
+	// draining is set by a protocol that can say goodbye (Dubbo's READONLY, HTTP/2's GOAWAY).
+	draining atomic.Bool
+
+	requests atomic.Uint64
+	failures atomic.Uint64
+}
+
+// Begin counts a request that is about to be sent.
+func (l *Load) Begin() {
+	l.inflight.Add(1)
+	l.requests.Add(1)
+}
+
+// End takes back what Begin counted, when the exchange is over.
+func (l *Load) End() { l.inflight.Add(-1) }
+
+// Observe records the latency, in nanoseconds, of an answer's head.
+func (l *Load) Observe(now, latency int64) {
+	if latency < 1 {
+		latency = 1
+	}
+	sample := float64(latency)
+	old := math.Float64frombits(l.cost.Load())
+	stamp := l.stamp.Load()
+	if stamp == 0 || sample > old*decay(now-stamp) {
+		// A peak counts at once and in full: slowness must be noticed by the next pick, not after ten.
+		l.cost.Store(math.Float64bits(sample))
+	} else {
+		w := decay(now - stamp)
+		l.cost.Store(math.Float64bits(old*w + sample*(1-w)))
+	}
+	l.stamp.Store(now)
+}
+
+// Fail records a failure, or an answer that asks for less traffic (429, 503). retryAfter, in nanoseconds, is what the
+// instance asked for, or 0.
+func (l *Load) Fail(now, latency, retryAfter int64) {
+	l.failures.Add(1)
+	l.Observe(now, max(latency, failureCost, min(retryAfter, maxFailureCost)))
+}
+
+// SetDraining marks the instance as leaving: it is picked only when nothing else is left.
+func (l *Load) SetDraining(on bool) { l.draining.Store(on) }
+
+// Draining reports what SetDraining set.
+func (l *Load) Draining() bool { return l.draining.Load() }
+
+// InFlight is the number of requests begun and not ended.
+func (l *Load) InFlight() int64 { return l.inflight.Load() }
+
+// Requests and Failures count since the gateway first saw the instance.
+func (l *Load) Requests() uint64 { return l.requests.Load() }
+
+// Failures counts the calls of Fail.
+func (l *Load) Failures() uint64 { return l.failures.Load() }
+
+// Latency is the peak EWMA as it stands at now, or 0 if nothing was ever observed.
+func (l *Load) Latency(now int64) time.Duration {
+	stamp := l.stamp.Load()
+	if stamp == 0 {
+		return 0
+	}
+	return time.Duration(math.Float64frombits(l.cost.Load()) * decay(now-stamp))
+}
+
+// price is what one more request would cost here: latency times the queue it would join (Finagle's peak EWMA).
+// share is the instance's weight relative to the average.
+func (l *Load) price(now int64, share float64) float64 {
+	inflight := float64(l.inflight.Load())
+	stamp := l.stamp.Load()
+	if stamp == 0 {
+		if inflight == 0 {
+			return 0 // unknown and idle: find out
+		}
+		// Unknown and busy: one request is finding out; do not pour a whole burst on it meanwhile.
+		return float64(failureCost) * inflight / share
+	}
+	latency := math.Float64frombits(l.cost.Load()) * decay(now-stamp)
+	// The floor keeps the queue's length in the comparison when the memory of latency has faded to nothing.
+	const floor = float64(50 * time.Microsecond)
+	return max(latency, floor) * (inflight/share + 1)
+}
+
+// decay is exp(-dt/tau), by a rational approximation that is monotonic and within 1 % for dt < tau.
+func decay(dt int64) float64 {
+	if dt <= 0 {
+		return 1
+	}
+	x := float64(dt) / tau
+	return 1 / (1 + x*(1+x*(0.5+x*(1.0/6))))
+}

@@ -1,0 +1,93 @@
+package balance
+
+import (
+	"math/rand/v2"
+	"slices"
+)
+
+// choices is how many targets a pick compares when all weigh the same. In simulation two already avoid the worst, five
+// keep their tail when hosts are uneven and many gateways share them, and all of them herd.
+const choices = 5
+
+// peakEWMA compares a few random targets by latency times queue.
+type peakEWMA struct {
+	targets []Target
+	shares  []float64
+	alias   *alias // nil when all weigh the same
+}
+
+func newPeakEWMA(targets []Target) *peakEWMA {
+	shares, uneven := weights(targets)
+	p := &peakEWMA{targets: targets, shares: shares}
+	if uneven {
+		p.alias = newAlias(shares)
+	}
+	return p
+}
+
+func (p *peakEWMA) Pick(now int64, tried []*Load) int {
+	n := len(p.targets)
+	switch {
+	case n == 0:
+		return -1
+	case n == 1:
+		return 0
+	case p.alias != nil:
+		return p.pickWeighted(now, tried)
+	}
+	best, bestPrice := -1, 0.0
+	r := rand.Uint64()
+	first := int(bound(uint32(r), n))
+	if n <= choices {
+		for k := range n {
+			best, bestPrice = p.better(best, bestPrice, (first+k)%n, now, tried)
+		}
+	} else {
+		// A random walk over the list: each step lands on another target, and any five are as likely as any other
+		// five neighbours by random strides. Strides come from fresh bits, so that no pair of targets is tied together.
+		i := first
+		stride := uint32(r >> 32)
+		for range choices {
+			best, bestPrice = p.better(best, bestPrice, i, now, tried)
+			i += 1 + int(bound(stride, (n-1)/choices))
+			stride *= 0x9e3779b1
+			if i >= n {
+				i -= n
+			}
+		}
+	}
+	if best < 0 {
+		return fallback(p.targets, tried, first)
+	}
+	return best
+}
+
+// pickWeighted draws two targets in proportion to their weights and keeps the first, unless the second is clearly
+// cheaper: small differences, such as a memory of latency that fades between rare requests, must not blur the weights that
+// an operator has set. Drawn more often is what a weight means when the service is idle; the queue relative to the weight
+// is what it means under load.
+func (p *peakEWMA) pickWeighted(now int64, tried []*Load) int {
+	a := p.alias.draw(rand.Uint64())
+	best, bestPrice := p.better(-1, 0, a, now, tried)
+	best, _ = p.better(best, bestPrice/2, p.alias.draw(rand.Uint64()), now, tried)
+	if best < 0 {
+		return fallback(p.targets, tried, a)
+	}
+	return best
+}
+
+// better returns the cheaper one of best and i. Equal prices keep the earlier draw, which is random.
+func (p *peakEWMA) better(best int, bestPrice float64, i int, now int64, tried []*Load) (int, float64) {
+	load := p.targets[i].Load
+	if load.Draining() || (len(tried) > 0 && slices.Contains(tried, load)) {
+		return best, bestPrice
+	}
+	if price := load.price(now, p.shares[i]); best < 0 || price < bestPrice {
+		return i, price
+	}
+	return best, bestPrice
+}
+
+// bound maps a random r to [0, n) without division (Lemire, "Fast random integer generation in an interval", 2019; the
+// bias of at most n/2^32 does not matter here).
+func bound(r uint32, n int) uint32 { return uint32(uint64(r) * uint64(n) >> 32) }
