@@ -67,6 +67,9 @@ type Error struct {
 	Allow string
 	// CloseConnection tells the listener that the framing of the connection is in doubt.
 	CloseConnection bool
+	// NotSent is true when nothing of the request had been handed to an instance: it did not run anywhere, so it is safe
+	// to try elsewhere, whatever the method. False means maybe.
+	NotSent bool
 	// Cause is the inner error, for logs only.
 	Cause error
 }
