@@ -23,6 +23,8 @@ type Document struct {
 	Startup Startup `yaml:"startup"`
 	// Shutdown bounds the graceful stop.
 	Shutdown Shutdown `yaml:"shutdown"`
+	// Refused are the routes that Parse left out of Routes because of their mistakes.
+	Refused []RefusedRoute `yaml:"-"`
 }
 
 // Listener is one address that takes traffic.

@@ -1,0 +1,215 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-gateway/sluice/strictyaml"
+)
+
+// The types say here what is wrong with themselves, each message beginning with the key. What crosses from one section
+// to another is in check.go.
+
+// Validate checks the address and the limits.
+func (l *Listener) Validate() error {
+	var errs []error
+	if l.Address == "" {
+		errs = append(errs, missing("address"))
+	} else if _, _, err := splitAddress(l.Address); err != nil {
+		errs = append(errs, fmt.Errorf("address: %w", err))
+	}
+	for key, n := range map[string]int64{"headerBytes": int64(l.Limits.HeaderBytes), "headerCount": int64(l.Limits.HeaderCount), "uriBytes": int64(l.Limits.URIBytes)} {
+		if n < 1 {
+			errs = append(errs, fmt.Errorf("limits.%s: must be at least 1", key))
+		}
+	}
+	if l.Limits.Connections < 0 {
+		errs = append(errs, errors.New("limits.connections: must not be negative"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate checks the address.
+func (a *Admin) Validate() error {
+	if a.Address == "off" {
+		return nil
+	}
+	if _, _, err := splitAddress(a.Address); err != nil {
+		return fmt.Errorf("address: %w, or off", err)
+	}
+	return nil
+}
+
+func splitAddress(address string) (host, port string, err error) {
+	bad := fmt.Errorf(`must be host:port such as "127.0.0.1:8080" or ":8080", not %q`, address)
+	host, port, err = net.SplitHostPort(address)
+	if err != nil {
+		return "", "", bad
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return "", "", bad
+	}
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && !hostName(host) {
+		return "", "", bad
+	}
+	return host, port, nil
+}
+
+func hostName(s string) bool {
+	for label := range strings.SplitSeq(strings.TrimSuffix(s, "."), ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := 0; i < len(label); i++ {
+			c := label[i]
+			if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+				return false
+			}
+		}
+	}
+	return len(s) <= 253
+}
+
+// Validate checks that the route can match.
+func (r *Route) Validate() error {
+	if r.Match.Path == "" {
+		return missing("match.path")
+	}
+	return nil
+}
+
+// Validate checks hosts and methods; the path's syntax is known by the router.
+func (m *Match) Validate() error {
+	var errs []error
+	for i, host := range m.Hosts {
+		name := strings.TrimPrefix(host, "*.")
+		switch _, _, err := net.SplitHostPort(host); {
+		case err == nil:
+			errs = append(errs, fmt.Errorf("hosts[%d]: must be without a port; a host matches on every port", i))
+		case net.ParseIP(strings.Trim(host, "[]")) == nil && !hostName(name):
+			errs = append(errs, fmt.Errorf(`hosts[%d]: must be a name such as shop.example.com, or *.example.com, not %q`, i, host))
+		}
+	}
+	for i, method := range m.Methods {
+		switch upper := strings.ToUpper(method); {
+		case !token(method):
+			errs = append(errs, fmt.Errorf("methods[%d]: %q is not a method's name", i, method))
+		case upper != method:
+			errs = append(errs, fmt.Errorf("methods[%d]: methods are in capitals; did you mean %q?", i, upper))
+		}
+	}
+	for key, values := range map[string]map[string]ValueMatch{"headers": m.Headers, "cookies": m.Cookies} {
+		for name := range values {
+			if !token(name) {
+				errs = append(errs, fmt.Errorf("%s: %q cannot be a name", key, name))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// token reports whether s is a token of RFC 9110 §5.6.2.
+func token(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// UnmarshalText is the short form of an exact value.
+func (v *ValueMatch) UnmarshalText(text []byte) error {
+	v.Exact = string(text)
+	return nil
+}
+
+// Validate checks that the conditions go together.
+func (v *ValueMatch) Validate() error {
+	given := 0
+	for _, s := range []string{v.Exact, v.Prefix, v.Regex} {
+		if s != "" {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		return errors.New("takes only one of exact, prefix and regex")
+	case given == 1 && v.Present != nil && !*v.Present:
+		return errors.New("present: false goes with none of exact, prefix and regex")
+	}
+	if _, err := regexp.Compile(v.Regex); err != nil {
+		return fmt.Errorf("regex: %w", err)
+	}
+	return nil
+}
+
+// Validate checks that there is a limit.
+func (f *FlowControl) Validate() error {
+	var errs []error
+	if f.QPS < 0 || math.IsNaN(f.QPS) || math.IsInf(f.QPS, 0) {
+		errs = append(errs, errors.New("qps: must not be negative"))
+	}
+	if f.Concurrency < 0 {
+		errs = append(errs, errors.New("concurrency: must not be negative"))
+	}
+	if f.QPS == 0 && f.Concurrency == 0 {
+		errs = append(errs, errors.New("limits nothing; give qps, concurrency, or both"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate checks that there is one kind of target.
+func (t *Target) Validate() error {
+	var errs []error
+	switch {
+	case t.Dubbo == nil && t.Service == "":
+		errs = append(errs, errors.New("needs service, or dubbo"))
+	case t.Dubbo != nil && t.Service != "":
+		errs = append(errs, errors.New("service: goes not with dubbo, whose interface names the service"))
+	case t.Dubbo != nil && t.Group != "":
+		errs = append(errs, errors.New("group: goes not with dubbo, which has a group of its own"))
+	}
+	if t.Retries.Attempts < 0 {
+		errs = append(errs, errors.New("retries.attempts: must not be negative"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate checks the selection and the words.
+func (s *Service) Validate() error {
+	var errs []error
+	if s.Match.Service == "" {
+		errs = append(errs, missing("match.service"))
+	}
+	if policies := []string{"peakEWMA", "roundRobin"}; !contains(policies, s.Balance.Policy) {
+		errs = append(errs, fmt.Errorf("balance.policy: %s", strictyaml.Unknown("policy", s.Balance.Policy, policies)))
+	}
+	if protocols := []string{"http1", "dubbo"}; s.Protocol != "" && !contains(protocols, s.Protocol) {
+		errs = append(errs, fmt.Errorf("protocol: %s", strictyaml.Unknown("protocol", s.Protocol, protocols)))
+	}
+	if s.TLS != nil && (s.TLS.Cert == "") != (s.TLS.Key == "") {
+		errs = append(errs, errors.New("tls: cert and key go together"))
+	}
+	for key, n := range map[string]int{"max": s.Connections.Max, "pending": s.Connections.Pending} {
+		if n < 0 {
+			errs = append(errs, fmt.Errorf("connections.%s: must not be negative", key))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Validate checks that there is a place.
+func (a *AccessLog) Validate() error {
+	if a.Path == "" {
+		return errors.New("path: must be a file, stdout, stderr or off")
+	}
+	return nil
+}
