@@ -52,6 +52,7 @@ type Conn struct {
 	interrupted atomic.Bool
 	rd          reader
 	wr          writer
+	peek        *peeker
 }
 
 // Init makes c work on nc, which it owns from now on.

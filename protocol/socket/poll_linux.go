@@ -2,6 +2,7 @@ package socket
 
 import (
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,23 +39,41 @@ const (
 	Ended
 )
 
-// Peek looks at an idle connection before it is used again.
+// Peek looks at an idle connection before it is used again. Only the reading side calls it.
 func (c *Conn) Peek() State {
 	if c.raw == nil {
 		return Quiet
 	}
-	state := Ended
-	_ = c.raw.Control(func(fd uintptr) { // an error means closed, which is Ended
-		var b [1]byte
-		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	if c.peek == nil {
+		c.peek = new(peeker)
+		c.peek.look = c.peek.recv
+	}
+	c.peek.state = Ended // and so it stays if the descriptor is closed
+	_ = c.raw.Control(c.peek.look)
+	return c.peek.state
+}
+
+// peeker holds the argument and result of a callback, so that Peek allocates once in a connection's life.
+type peeker struct {
+	look  func(fd uintptr)
+	state State
+	b     [1]byte
+}
+
+func (p *peeker) recv(fd uintptr) {
+	const flags = syscall.MSG_PEEK | syscall.MSG_DONTWAIT
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&p.b[0])), 1, flags, 0, 0)
 		switch {
-		case err == unix.EAGAIN:
-			state = Quiet
-		case err == nil && n > 0:
-			state = Data
+		case errno == syscall.EINTR:
+			continue
+		case errno == syscall.EAGAIN:
+			p.state = Quiet
+		case errno == 0 && n > 0:
+			p.state = Data
 		}
-	})
-	return state
+		return
+	}
 }
 
 // Sweep looks at many idle connections by one system call and calls found with the index of each one that is readable or

@@ -3,6 +3,7 @@ package socket
 import (
 	"io"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 
@@ -17,9 +18,9 @@ type Splicer struct{ pipes sync.Pool }
 
 // pipe is one kernel pipe and the state of the splice that uses it.
 type pipe struct {
-	r, w   *os.File
 	rfd    int
 	wfd    int
+	gc     runtime.Cleanup
 	held   int // bytes in the pipe
 	want   int
 	n      int
@@ -39,45 +40,19 @@ func newPipe() (*pipe, error) {
 	}
 	_, _ = unix.FcntlInt(uintptr(fds[1]), unix.F_SETPIPE_SZ, pipeSize) // refused: slower, not wrong
 	p := &pipe{rfd: fds[0], wfd: fds[1]}
-	// os.File closes the descriptors when a pipe is dropped by the pool and collected.
-	p.r, p.w = os.NewFile(uintptr(fds[0]), "splice"), os.NewFile(uintptr(fds[1]), "splice")
+	p.gc = runtime.AddCleanup(p, closePipe, fds) // for one that the pool drops
 	p.fillFn, p.dumpFn = p.fill, p.dump
 	return p, nil
 }
 
 func (p *pipe) close() {
-	_ = p.r.Close()
-	_ = p.w.Close()
+	p.gc.Stop()
+	closePipe([2]int{p.rfd, p.wfd})
 }
 
-// Splice moves up to n bytes from src to dst; both must be Direct. It returns how many arrived at dst. If nothing comes
-// from src within the read limit it returns ErrTimeout with stalled true, and may be called again for the rest; the end of
-// src is io.EOF with stalled true. Every other error is dst's, and the bytes under way are lost.
-func (s *Splicer) Splice(dst, src *Conn, n int64, read, write Limit) (moved int64, stalled bool, err error) {
-	p, _ := s.pipes.Get().(*pipe)
-	if p == nil {
-		if p, err = newPipe(); err != nil {
-			return 0, true, err
-		}
-	}
-	p.src = src
-	for moved < n && err == nil {
-		p.want, p.limit = int(min(n-moved, pipeSize)), read
-		if err = p.take(); err != nil {
-			stalled = true
-			break
-		}
-		var k int64
-		k, err = p.give(dst, write)
-		moved += k
-	}
-	p.src = nil
-	if p.held > 0 {
-		p.close()
-	} else {
-		s.pipes.Put(p)
-	}
-	return moved, stalled, err
+func closePipe(fds [2]int) {
+	_ = unix.Close(fds[0])
+	_ = unix.Close(fds[1])
 }
 
 func splice(from, to, n int) (int, syscall.Errno) {
