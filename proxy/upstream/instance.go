@@ -1,0 +1,93 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/sluice-gateway/sluice/discovery"
+	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/proxy/balance"
+)
+
+// instance is one endpoint with the client that reaches it. It is its own finisher.
+type instance struct {
+	endpoint discovery.Endpoint
+	service  string // for records
+	client   Client
+	load     *balance.Load
+}
+
+// serve sends the request and keeps the instance's books.
+func (i *instance) serve(ctx context.Context, req *protocol.Request) (*protocol.Response, error) {
+	start := protocol.Now()
+	req.Record.Service, req.Record.Instance = i.service, i.endpoint.ID
+	req.Record.Attempts++
+	i.load.Begin()
+	handedOver := false
+	defer func() {
+		// Also when the client panics: a count that never comes back would shun the instance for ever.
+		if !handedOver {
+			i.load.End()
+		}
+	}()
+	resp, err := i.client.Serve(ctx, req)
+	now := protocol.Now()
+	req.Record.UpstreamNanos = now - start
+	if err != nil {
+		i.judge(now, now-start, err)
+		return nil, err
+	}
+	if resp.Status == 429 || resp.Status == 503 {
+		i.load.Fail(now, now-start, retryAfter(resp))
+	} else {
+		i.load.Observe(now, now-start)
+	}
+	resp.OnClose(i)
+	handedOver = true
+	return resp, nil
+}
+
+// Finish implements protocol.Finisher.
+func (i *instance) Finish(_ *protocol.Request, _ *protocol.Response, err error) {
+	if err != nil && instancesFault(err) {
+		i.load.Fail(protocol.Now(), 0, 0)
+	}
+	i.load.End()
+}
+
+func (i *instance) judge(now, latency int64, err error) {
+	if instancesFault(err) {
+		i.load.Fail(now, latency, 0)
+		return
+	}
+	var e *protocol.Error
+	if errors.As(err, &e) && e.Code == protocol.CodeUpstreamException {
+		i.load.Observe(now, latency) // it answered, and promptly or not
+	}
+}
+
+// instancesFault reports whether err says something about the instance, and not about the client or the request.
+func instancesFault(err error) bool {
+	var e *protocol.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case protocol.CodeUpstreamConnect, protocol.CodeUpstreamReset, protocol.CodeUpstreamProtocol,
+		protocol.CodeUpstreamTimeout, protocol.CodeUpstreamBusy:
+		return true
+	}
+	return false
+}
+
+// retryAfter reads the field's form in seconds, in nanoseconds (RFC 9110 section 10.2.3). The form of a date is not worth
+// a parser here: it makes the failure cost its ordinary price.
+func retryAfter(resp *protocol.Response) int64 {
+	seconds, err := strconv.ParseUint(resp.Header.Value(protocol.NameRetryAfter), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return int64(seconds) * int64(time.Second)
+}

@@ -1,0 +1,149 @@
+package upstream
+
+import (
+	"cmp"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sluice-gateway/sluice/config"
+	"github.com/sluice-gateway/sluice/discovery"
+	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/proxy/balance"
+	"github.com/sluice-gateway/sluice/registry"
+)
+
+// Service is one service of one registry, treated in one way.
+type Service struct {
+	key      discovery.Key
+	settings config.Service
+	store    *Store
+	turn     atomic.Uint64
+	state    atomic.Pointer[state]
+	watch    *discovery.Subscription
+
+	refs int // guarded by store.mu
+
+	mu        sync.Mutex // serialises apply and close
+	closed    bool
+	instances map[identity]*instance
+}
+
+// identity is what makes two endpoints reachable by the same client.
+type identity struct {
+	address, protocol, group, version, path string
+}
+
+func identityOf(e *discovery.Endpoint) identity {
+	return identity{e.ID, e.Protocol, e.Group, e.Version, e.Path}
+}
+
+// Key says which service it is.
+func (s *Service) Key() discovery.Key { return s.key }
+
+// resolve implements resolver.
+func (s *Service) resolve(*protocol.Request) (*state, error) { return s.state.Load(), nil }
+
+// apply makes e the service's state. It runs in the registry's goroutine, so it must not block.
+func (s *Service) apply(e *discovery.Endpoints) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	next := &state{service: s.key.Service.String(), endpoints: e}
+	instances := make(map[identity]*instance, len(e.Usable))
+	for n := range e.Usable {
+		endpoint := &e.Usable[n]
+		i, err := s.instance(endpoint)
+		if err != nil {
+			next.unusable = append(next.unusable, discovery.Excluded{Endpoint: *endpoint, Reason: err.Error()})
+			continue
+		}
+		instances[identityOf(endpoint)] = i
+		next.instances = append(next.instances, i)
+	}
+	left := s.instances
+	s.instances = instances
+	s.finish(next)
+	s.state.Store(next)
+	for id, i := range left {
+		if now := instances[id]; now == nil || now.client != i.client {
+			s.store.leave(s.key, i)
+		}
+	}
+}
+
+// finish adds what is derived from the instances: the picker, and the parts of a Dubbo service.
+func (s *Service) finish(st *state) {
+	st.picker = s.picker(st.instances)
+	name := s.key.Service
+	if name.Kind != registry.Dubbo || (name.Group != "*" && name.Version != "*") {
+		return
+	}
+	st.parts = map[part]*state{}
+	for _, i := range st.instances {
+		p := part{i.endpoint.Group, i.endpoint.Version}
+		if st.parts[p] == nil {
+			exact := registry.DubboService(name.Name, p.group, p.version)
+			st.parts[p] = &state{service: exact.String(), endpoints: st.endpoints}
+		}
+		st.parts[p].instances = append(st.parts[p].instances, i)
+	}
+	for _, p := range st.parts {
+		p.picker = s.picker(p.instances)
+	}
+}
+
+// instance returns the one that reached this endpoint before, with its new description, or makes one.
+func (s *Service) instance(endpoint *discovery.Endpoint) (*instance, error) {
+	id := identityOf(endpoint)
+	if old := s.instances[id]; old != nil {
+		i := *old
+		i.endpoint = *endpoint
+		return &i, nil
+	}
+	dial, err := s.store.dialer(cmp.Or(endpoint.Protocol, s.settings.Protocol))
+	if err != nil {
+		return nil, err
+	}
+	load := s.store.load(s.key, endpoint.ID)
+	client, err := dial(endpoint, &s.settings, load)
+	if err != nil {
+		s.store.releaseLoad(s.key, endpoint.ID)
+		return nil, err
+	}
+	return &instance{endpoint: *endpoint, service: s.key.Service.String(), client: client, load: load}, nil
+}
+
+func (s *Service) picker(instances []*instance) balance.Picker {
+	targets := make([]balance.Target, len(instances))
+	for n, i := range instances {
+		targets[n] = balance.Target{Load: i.load, Weight: i.endpoint.Weight}
+	}
+	p, err := balance.New(s.settings.Balance.Policy, targets, &s.turn)
+	if err != nil {
+		// Acquire has checked the policy.
+		panic(err)
+	}
+	return p
+}
+
+// close gives everything up. Requests that still hold the state get errors that say nothing was sent.
+func (s *Service) close() {
+	s.watch.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, i := range s.instances {
+		s.store.leave(s.key, i)
+	}
+	s.instances = nil
+}
+
+func (s *Service) sweep(now int64) {
+	for _, i := range s.state.Load().instances {
+		if sweeper, ok := i.client.(Sweeper); ok {
+			sweeper.Sweep(now)
+		}
+	}
+}

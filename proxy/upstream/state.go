@@ -1,0 +1,49 @@
+package upstream
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluice-gateway/sluice/discovery"
+	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/proxy/balance"
+)
+
+// state is what a service looked like at one moment. It never changes.
+type state struct {
+	service   string
+	endpoints *discovery.Endpoints // nil until the registry has spoken
+	instances []*instance
+	picker    balance.Picker
+	// parts divides a Dubbo service that was asked for with "*" by exact group and version.
+	parts map[part]*state
+	// unusable are endpoints that the registry calls usable but that no client can be made for.
+	unusable []discovery.Excluded
+}
+
+// part is an exact group and version of a Dubbo service.
+type part struct{ group, version string }
+
+// noInstance answers for a service without anybody to ask.
+func (s *state) noInstance() *protocol.Error {
+	e := &protocol.Error{Status: 503, Code: protocol.CodeNoInstance, RetryAfter: time.Second}
+	switch {
+	case s.endpoints == nil:
+		e.Message = "the registry has not told the instances of " + s.service + " yet"
+	case len(s.unusable) > 0:
+		e.Message = "no instance of " + s.service + " speaks a protocol that this gateway can use"
+	default:
+		e.Message = "no instance of " + s.service + " is available"
+	}
+	return e
+}
+
+// serve picks an instance and hands it the request. tried lists where the request has been.
+func (s *state) serve(ctx context.Context, req *protocol.Request, tried []*balance.Load) (*protocol.Response, *instance, error) {
+	if len(s.instances) == 0 {
+		return nil, nil, s.noInstance()
+	}
+	i := s.instances[s.picker.Pick(protocol.Now(), tried)]
+	resp, err := i.serve(ctx, req)
+	return resp, i, err
+}

@@ -1,0 +1,70 @@
+package upstream
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/sluice-gateway/sluice/discovery"
+	"github.com/sluice-gateway/sluice/protocol"
+)
+
+// ServiceStatus is what the status page shows of one service.
+type ServiceStatus struct {
+	Key discovery.Key
+	// Policy that balances it.
+	Policy string
+	// Answered is false until the registry has spoken.
+	Answered bool
+	// At is when the registry spoke last.
+	At        time.Time
+	Instances []InstanceStatus
+	// Excluded are instances that are known and not picked.
+	Excluded []discovery.Excluded
+	// Skipped are entries of the registry that make no sense.
+	Skipped int
+	// SkippedEntries name some of them.
+	SkippedEntries []string
+}
+
+// InstanceStatus is one instance that may be picked.
+type InstanceStatus struct {
+	Endpoint discovery.Endpoint
+	InFlight int64
+	Requests uint64
+	Failures uint64
+	// Latency is the peak EWMA as it stands now; 0 when nothing was observed.
+	Latency  time.Duration
+	Draining bool
+}
+
+// Status lists the services in use by name.
+func (s *Store) Status() []ServiceStatus {
+	var out []ServiceStatus
+	for _, svc := range s.list() {
+		out = append(out, svc.status())
+	}
+	slices.SortStableFunc(out, func(a, b ServiceStatus) int { return cmp.Compare(a.Key.String(), b.Key.String()) })
+	return out
+}
+
+func (s *Service) status() ServiceStatus {
+	st := s.state.Load()
+	out := ServiceStatus{Key: s.key, Policy: s.settings.Balance.Policy, Answered: st.endpoints != nil}
+	if st.endpoints != nil {
+		out.At = st.endpoints.At
+		out.Excluded = slices.Concat(st.endpoints.Excluded, st.unusable)
+		out.Skipped = st.endpoints.SkippedCount
+		for _, skipped := range st.endpoints.Skipped {
+			out.SkippedEntries = append(out.SkippedEntries, skipped.Entry+": "+skipped.Reason)
+		}
+	}
+	now := protocol.Now()
+	for _, i := range st.instances {
+		out.Instances = append(out.Instances, InstanceStatus{
+			Endpoint: i.endpoint, InFlight: i.load.InFlight(), Requests: i.load.Requests(), Failures: i.load.Failures(),
+			Latency: i.load.Latency(now), Draining: i.load.Draining(),
+		})
+	}
+	return out
+}

@@ -1,0 +1,186 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sluice-gateway/sluice/config"
+	"github.com/sluice-gateway/sluice/discovery"
+	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/proxy/balance"
+)
+
+const (
+	// sweepEvery is how often idle connections are looked at.
+	sweepEvery = time.Second
+	// remember is how long the load of an instance that left is kept, so that one that blinks is not taken for new.
+	remember = 10 * time.Minute
+)
+
+// Store holds every service in use, with what must outlive plans: connections and loads.
+type Store struct {
+	logger    *slog.Logger
+	catalogue *discovery.Catalogue
+	dialers   map[string]Dialer
+
+	mu       sync.Mutex
+	services map[discovery.Key][]*Service // one a way of treatment; more than one only while plans change
+	loads    map[loadKey]*loadEntry
+}
+
+type loadKey struct {
+	service discovery.Key
+	id      string
+}
+
+type loadEntry struct {
+	load *balance.Load
+	refs int
+	left time.Time // when refs fell to 0
+}
+
+// NewStore returns an empty Store. dialers is keyed by an endpoint's protocol.
+func NewStore(logger *slog.Logger, catalogue *discovery.Catalogue, dialers map[string]Dialer) *Store {
+	return &Store{
+		logger: logger, catalogue: catalogue, dialers: dialers,
+		services: map[discovery.Key][]*Service{}, loads: map[loadKey]*loadEntry{},
+	}
+}
+
+// Acquire returns the service of key, treated as settings say. Who asks twice with equal settings gets the same one. Each
+// Acquire needs a Release.
+func (s *Store) Acquire(key discovery.Key, settings config.Service) (*Service, error) {
+	settings.Match = config.ServiceMatch{} // how it was found is no way of treatment
+	if _, err := balance.New(settings.Balance.Policy, nil, nil); err != nil {
+		return nil, err
+	}
+	if _, err := s.dialer(settings.Protocol); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	for _, svc := range s.services[key] {
+		if reflect.DeepEqual(svc.settings, settings) {
+			svc.refs++
+			s.mu.Unlock()
+			return svc, nil
+		}
+	}
+	svc := &Service{key: key, settings: settings, store: s, refs: 1}
+	first := &state{service: key.Service.String()}
+	svc.finish(first)
+	svc.state.Store(first)
+	s.services[key] = append(s.services[key], svc)
+	s.mu.Unlock()
+	// Outside the lock: a known service is applied before Subscribe returns, and that asks the store for loads.
+	svc.watch = s.catalogue.Subscribe(key, svc.apply)
+	return svc, nil
+}
+
+// Release takes an Acquire back. The last one ends the service's watch and closes its connections when they are idle.
+func (s *Store) Release(svc *Service) {
+	s.mu.Lock()
+	svc.refs--
+	last := svc.refs == 0
+	if last {
+		rest := slices.DeleteFunc(slices.Clone(s.services[svc.key]), func(o *Service) bool { return o == svc })
+		if len(rest) == 0 {
+			delete(s.services, svc.key)
+		} else {
+			s.services[svc.key] = rest
+		}
+	}
+	s.mu.Unlock()
+	if last {
+		svc.close()
+	}
+}
+
+// Run looks after idle connections until ctx ends.
+func (s *Store) Run(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			s.forget(now)
+			for _, svc := range s.list() {
+				svc.sweep(protocol.Now())
+			}
+		}
+	}
+}
+
+func (s *Store) list() []*Service {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*Service
+	for _, list := range s.services {
+		all = append(all, list...)
+	}
+	return all
+}
+
+// dialer finds the way to speak a protocol; "" is HTTP.
+func (s *Store) dialer(proto string) (Dialer, error) {
+	switch proto {
+	case "", "http":
+		proto = "http1"
+	}
+	if d := s.dialers[proto]; d != nil {
+		return d, nil
+	}
+	known := slices.Sorted(maps.Keys(s.dialers))
+	return nil, fmt.Errorf("protocol %q is not one of %s", proto, strings.Join(known, ", "))
+}
+
+// load returns the instance's load, new or remembered, and counts the user.
+func (s *Store) load(key discovery.Key, id string) *balance.Load {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := loadKey{key, id}
+	e := s.loads[k]
+	if e == nil {
+		e = &loadEntry{load: &balance.Load{}}
+		s.loads[k] = e
+	}
+	e.refs++
+	return e.load
+}
+
+func (s *Store) releaseLoad(key discovery.Key, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.loads[loadKey{key, id}]; e != nil {
+		if e.refs--; e.refs == 0 {
+			e.left = time.Now()
+			e.load.SetDraining(false) // whoever comes back under this address is not the process that left
+		}
+	}
+}
+
+// leave is called for an instance that a service no longer has.
+func (s *Store) leave(key discovery.Key, i *instance) {
+	if err := i.client.Close(); err != nil {
+		s.logger.Debug("close client", "service", key.String(), "instance", i.endpoint.ID, "error", err)
+	}
+	s.releaseLoad(key, i.endpoint.ID)
+}
+
+func (s *Store) forget(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, e := range s.loads {
+		if e.refs == 0 && now.Sub(e.left) > remember {
+			delete(s.loads, k)
+		}
+	}
+}
