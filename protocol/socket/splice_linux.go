@@ -55,6 +55,36 @@ func closePipe(fds [2]int) {
 	_ = unix.Close(fds[1])
 }
 
+// Splice moves up to n bytes from src to dst; both must be Direct. It returns how many arrived at dst. If nothing comes
+// from src within the read limit it returns ErrTimeout with stalled true, and may be called again for the rest; the end of
+// src is io.EOF with stalled true. Every other error is dst's, and the bytes under way are lost.
+func (s *Splicer) Splice(dst, src *Conn, n int64, read, write Limit) (moved int64, stalled bool, err error) {
+	p, _ := s.pipes.Get().(*pipe)
+	if p == nil {
+		if p, err = newPipe(); err != nil {
+			return 0, true, err
+		}
+	}
+	p.src = src
+	for moved < n && err == nil {
+		p.want, p.limit = int(min(n-moved, pipeSize)), read
+		if err = p.take(); err != nil {
+			stalled = true
+			break
+		}
+		var k int64
+		k, err = p.give(dst, write)
+		moved += k
+	}
+	p.src = nil
+	if p.held > 0 {
+		p.close()
+	} else {
+		s.pipes.Put(p)
+	}
+	return moved, stalled, err
+}
+
 func splice(from, to, n int) (int, syscall.Errno) {
 	const flags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
 	for {
