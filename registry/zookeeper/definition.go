@@ -1,0 +1,138 @@
+package zookeeper
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/sluice-gateway/sluice/registry"
+)
+
+// definitionWatch computes which application's definition of a service is the one to use.
+type definitionWatch struct {
+	z       *zooKeeper
+	service registry.ServiceName
+	push    func([]byte)
+
+	pushed uint64 // the session in which last was pushed
+	last   []byte
+}
+
+func (w *definitionWatch) build(v *view) error {
+	// Version before group; a segment that is empty is left out.
+	dir := w.z.config.DubboRoot + "/metadata/" + w.service.Name
+	for _, part := range []string{w.service.Version, w.service.Group} {
+		if part != "" {
+			dir += "/" + part
+		}
+	}
+	dir += "/provider"
+	apps, err := v.list(dir)
+	if err != nil {
+		return err
+	}
+	if len(apps) > 1 {
+		if apps, err = w.aliveFirst(v, apps); err != nil {
+			return err
+		}
+	}
+	for _, app := range apps {
+		data, err := v.read(dir + "/" + app)
+		if err != nil {
+			return err
+		}
+		if len(data) == 0 {
+			continue
+		}
+		if !json.Valid(data) {
+			w.z.complain(fmt.Errorf("definition %s/%s: %w", dir, app, errors.New("not JSON")))
+			continue
+		}
+		w.tell(v, data)
+		return nil
+	}
+	w.tell(v, nil)
+	return nil
+}
+
+// tell pushes what has changed, and what has not once for every session.
+func (w *definitionWatch) tell(v *view, data []byte) {
+	if w.pushed == v.epoch && bytes.Equal(data, w.last) && (data == nil) == (w.last == nil) {
+		return
+	}
+	w.pushed, w.last = v.epoch, data
+	w.push(data)
+}
+
+// aliveFirst orders applications: those with an instance first, both parts by name. Definitions outlive their
+// applications, and the dead one's may be years old.
+func (w *definitionWatch) aliveFirst(v *view, apps []string) ([]string, error) {
+	providers := w.z.config.DubboRoot + "/" + w.service.Name + "/providers"
+	names, err := v.list(providers)
+	if err != nil {
+		return nil, err
+	}
+	alive := make(map[string]bool)
+	for _, name := range names {
+		if u, err := parseURL(name); err == nil && w.service.Matches(u.params["group"], u.params["version"]) {
+			alive[u.params["application"]] = true
+		}
+	}
+	dirs := make([]string, len(apps))
+	for i, app := range apps {
+		dirs[i] = w.z.config.ServicesRoot + "/" + app
+	}
+	lists, err := v.get(children, dirs...)
+	if err != nil {
+		return nil, err
+	}
+	first := func(app string, i int) bool { return alive[app] || len(lists[i].names) > 0 }
+	var living, dead []string
+	for i, app := range apps {
+		if first(app, i) {
+			living = append(living, app)
+		} else {
+			dead = append(dead, app)
+		}
+	}
+	return append(living, dead...), nil
+}
+
+// definers walks the definitions of an interface, over versions and groups, for the applications that wrote them.
+func (z *zooKeeper) definers(v *view, dir string) ([]string, error) {
+	level := []string{dir}
+	var apps []string
+	for depth := 0; depth < 3 && len(level) > 0; depth++ { // [version/][group/]provider/app
+		lists, err := v.get(children, level...)
+		if err != nil {
+			return nil, err
+		}
+		var providers, next []string
+		for i, l := range lists {
+			if l.err != nil {
+				return nil, fmt.Errorf("list %s: %w", level[i], l.err)
+			}
+			for _, name := range l.names {
+				switch name {
+				case "provider":
+					providers = append(providers, level[i]+"/"+name)
+				case "consumer":
+				default:
+					next = append(next, level[i]+"/"+name)
+				}
+			}
+		}
+		lists, err = v.get(children, providers...)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range lists {
+			apps = append(apps, l.names...)
+		}
+		level = next
+	}
+	slices.Sort(apps)
+	return slices.Compact(apps), nil
+}

@@ -1,0 +1,227 @@
+package zookeeper
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sluice-gateway/sluice/registry"
+)
+
+// dubboWatch computes the instances of one Dubbo service from both ways in which providers register.
+type dubboWatch struct {
+	z       *zooKeeper
+	service registry.ServiceName
+	push    func(registry.Snapshot)
+	pushed  bool
+
+	providers map[string]*parsedProvider // by node name, so that only new ones are parsed
+	round     uint64
+	endpoints map[endpointKey]*parsedProvider
+}
+
+// parsedProvider is an instance, or why there is none.
+type parsedProvider struct {
+	instance registry.Instance
+	err      error
+	round    uint64
+}
+
+// endpointKey is one service of one application's instance.
+type endpointKey struct {
+	node    *instanceNode
+	service *exported
+}
+
+func newDubboWatch(z *zooKeeper, service registry.ServiceName, push func(registry.Snapshot)) *dubboWatch {
+	return &dubboWatch{
+		z: z, service: service, push: push,
+		providers: make(map[string]*parsedProvider), endpoints: make(map[endpointKey]*parsedProvider),
+	}
+}
+
+func (w *dubboWatch) build(v *view) error {
+	w.round++
+	base := w.z.config.DubboRoot + "/" + w.service.Name
+	// Asked for together, read together.
+	lists, err := v.get(children, base+"/providers", base+"/configurators")
+	if err != nil {
+		return err
+	}
+	providers, err := lists[0].list(base + "/providers")
+	if err != nil {
+		return err
+	}
+	rules, err := lists[1].list(base + "/configurators")
+	if err != nil {
+		return err
+	}
+	apps, err := w.z.appsOf(v, w.service.Name, len(providers) == 0)
+	if err != nil {
+		return err
+	}
+	b := &snapshotBuilder{
+		snapshot: registry.Snapshot{Service: w.service, Instances: make([]registry.Instance, 0, len(providers))},
+		rules:    parseOverrides(rules),
+		seen:     make(map[identity]struct{}, len(providers)),
+	}
+	w.addProviders(b, providers)
+	if err := w.addApps(v, b, apps); err != nil {
+		return err
+	}
+	w.forget()
+	w.pushed = true
+	w.push(b.snapshot)
+	return nil
+}
+
+// addProviders adds what is registered by interface.
+func (w *dubboWatch) addProviders(b *snapshotBuilder, names []string) {
+	for _, name := range names {
+		p := w.providers[name]
+		if p == nil {
+			p = &parsedProvider{}
+			var u *dubboURL
+			if u, p.err = parseURL(name); p.err == nil {
+				p.instance, p.err = u.provider(w.service.Name)
+			}
+			w.providers[name] = p
+		}
+		p.round = w.round
+		if p.err != nil {
+			b.snapshot.Skip(readable(name), p.err.Error())
+			continue
+		}
+		if w.service.Matches(p.instance.Group, p.instance.Version) {
+			b.add(p.instance)
+		}
+	}
+}
+
+// addApps adds what is registered by application.
+func (w *dubboWatch) addApps(v *view, b *snapshotBuilder, apps []string) error {
+	if len(apps) == 0 {
+		return nil
+	}
+	nodes, err := v.instances(w.z.config.ServicesRoot, apps)
+	if err != nil {
+		return err
+	}
+	wait := patience
+	if !w.pushed {
+		wait = firstPatience
+	}
+	known, err := w.z.learn(v, nodes, wait)
+	if err != nil {
+		return err
+	}
+	for _, r := range nodes {
+		if r.err != nil {
+			b.snapshot.Skip(r.entry(), r.err.Error())
+			continue
+		}
+		if !r.node.exports() {
+			continue
+		}
+		found := known[r.revision()]
+		if found.err != nil {
+			b.snapshot.Skip(r.entry(), "metadata: "+found.err.Error())
+			continue
+		}
+		w.addInstance(b, r, found.services)
+	}
+	return nil
+}
+
+func (w *dubboWatch) addInstance(b *snapshotBuilder, r registered, services []exported) {
+	for i := range services {
+		e := &services[i]
+		if e.iface != w.service.Name || !w.service.Matches(e.group, e.version) {
+			continue
+		}
+		k := endpointKey{r.node, e}
+		p := w.endpoints[k]
+		if p == nil {
+			p = &parsedProvider{}
+			p.instance, p.err = e.endpoint(r.app, r.node)
+			w.endpoints[k] = p
+		}
+		p.round = w.round
+		if p.err != nil {
+			b.snapshot.Skip(r.entry(), p.err.Error())
+			continue
+		}
+		b.add(p.instance)
+	}
+}
+
+// forget drops what was parsed for nodes that are gone.
+func (w *dubboWatch) forget() {
+	for k, p := range w.providers {
+		if p.round != w.round {
+			delete(w.providers, k)
+		}
+	}
+	for k, p := range w.endpoints {
+		if p.round != w.round {
+			delete(w.endpoints, k)
+		}
+	}
+}
+
+// snapshotBuilder adds each instance once: a provider usually registers both by interface and by application.
+type snapshotBuilder struct {
+	snapshot registry.Snapshot
+	rules    overrides
+	seen     map[identity]struct{}
+}
+
+type identity struct {
+	protocol, host string
+	port           int
+	group, version string
+}
+
+func (b *snapshotBuilder) add(i registry.Instance) {
+	id := identity{i.Protocol, i.Host, i.Port, i.Group, i.Version}
+	if _, twice := b.seen[id]; twice {
+		return
+	}
+	b.seen[id] = struct{}{}
+	b.rules.apply(&i)
+	b.snapshot.Add(i.Address(), i)
+}
+
+// appsOf returns the applications that export an interface: from Dubbo's mapping, and if alone and there is none, from
+// who left a definition, because 2.7 writes no mapping.
+func (z *zooKeeper) appsOf(v *view, iface string, alone bool) ([]string, error) {
+	data, err := v.read(z.config.DubboRoot + "/mapping/" + iface)
+	if err != nil {
+		return nil, err
+	}
+	apps := parseMapping(data)
+	if len(apps) == 0 && alone {
+		return z.definers(v, z.config.DubboRoot+"/metadata/"+iface)
+	}
+	return apps, nil
+}
+
+// parseMapping reads comma-separated names of applications.
+func parseMapping(data []byte) []string {
+	var apps []string
+	for app := range strings.SplitSeq(string(data), ",") {
+		if app = strings.TrimSpace(app); app != "" && checkPart(app) == nil {
+			apps = append(apps, app)
+		}
+	}
+	slices.Sort(apps)
+	return slices.Compact(apps)
+}
+
+// readable is a node's name as a person would write it.
+func readable(name string) string {
+	if u, err := parseURL(name); err == nil {
+		i := registry.Instance{Host: u.host, Port: u.port}
+		return u.protocol + "://" + i.Address()
+	}
+	return name
+}

@@ -1,0 +1,129 @@
+package zookeeper
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/sluice-gateway/sluice/registry"
+)
+
+// servicesWatch computes the list of services. It reads every instance of every application: only an instance says
+// whether it is Spring Cloud's or Dubbo's, and which revision it runs.
+type servicesWatch struct {
+	z    *zooKeeper
+	push func(registry.ServiceSet)
+
+	pushed uint64 // the session in which last was pushed
+	last   []registry.ServiceName
+	parsed map[*value][]registry.ServiceName // of lists of providers
+}
+
+func newServicesWatch(z *zooKeeper, push func(registry.ServiceSet)) *servicesWatch {
+	return &servicesWatch{z: z, push: push}
+}
+
+func (w *servicesWatch) build(v *view) error {
+	found := make(map[registry.ServiceName]struct{})
+	if err := w.addInterfaces(v, found); err != nil {
+		return err
+	}
+	if err := w.addApps(v, found); err != nil {
+		return err
+	}
+	names := slices.SortedFunc(maps.Keys(found), func(a, b registry.ServiceName) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Version, b.Version))
+	})
+	if w.pushed == v.epoch && slices.Equal(names, w.last) {
+		return nil
+	}
+	w.pushed, w.last = v.epoch, names
+	w.push(registry.ServiceSet{Services: slices.Clone(names)})
+	return nil
+}
+
+// addInterfaces adds the Dubbo services that are registered by interface.
+func (w *servicesWatch) addInterfaces(v *view, found map[registry.ServiceName]struct{}) error {
+	root := w.z.config.DubboRoot
+	ifaces, err := v.list(root)
+	if err != nil {
+		return err
+	}
+	ifaces = slices.DeleteFunc(slices.Clone(ifaces), func(name string) bool {
+		return name == "metadata" || name == "mapping" || name == "config"
+	})
+	dirs := make([]string, len(ifaces))
+	for i, iface := range ifaces {
+		dirs[i] = root + "/" + iface + "/providers"
+	}
+	lists, err := v.get(children, dirs...)
+	if err != nil {
+		return err
+	}
+	parsed := make(map[*value][]registry.ServiceName, len(lists))
+	for i, l := range lists {
+		names, err := l.list(dirs[i])
+		if err != nil {
+			return err
+		}
+		services, known := w.parsed[l]
+		if !known {
+			services = servicesOf(ifaces[i], names)
+		}
+		parsed[l] = services
+		for _, s := range services {
+			found[s] = struct{}{}
+		}
+	}
+	w.parsed = parsed
+	return nil
+}
+
+// servicesOf returns the groups and versions in which an interface has providers.
+func servicesOf(iface string, providers []string) []registry.ServiceName {
+	var services []registry.ServiceName
+	for _, name := range providers {
+		u, err := parseURL(name)
+		if err != nil {
+			continue
+		}
+		i, err := u.provider(iface)
+		if s := registry.DubboService(iface, i.Group, i.Version); err == nil && !slices.Contains(services, s) {
+			services = append(services, s)
+		}
+	}
+	return services
+}
+
+// addApps adds the applications of Spring Cloud, and what Dubbo's applications export.
+func (w *servicesWatch) addApps(v *view, found map[registry.ServiceName]struct{}) error {
+	apps, err := v.list(w.z.config.ServicesRoot)
+	if err != nil {
+		return err
+	}
+	nodes, err := v.instances(w.z.config.ServicesRoot, apps)
+	if err != nil {
+		return err
+	}
+	wait := patience
+	if w.pushed == 0 {
+		wait = firstPatience
+	}
+	known, err := w.z.learn(v, nodes, wait)
+	if err != nil {
+		return err
+	}
+	for _, r := range nodes {
+		if r.node != nil && r.node.dubbo == nil {
+			found[registry.App(r.app)] = struct{}{}
+		}
+	}
+	for _, e := range known {
+		for _, s := range e.services {
+			if s.protocol == "dubbo" || s.protocol == "tri" {
+				found[registry.DubboService(s.iface, s.group, s.version)] = struct{}{}
+			}
+		}
+	}
+	return nil
+}
