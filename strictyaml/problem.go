@@ -15,10 +15,13 @@ type Position struct {
 	Line, Column int
 }
 
-// String is file:line:column, as editors understand it.
+// String is file:line:column, as editors understand it; line:column when the document has no name.
 func (p Position) String() string {
 	if p.Line == 0 {
 		return p.File
+	}
+	if p.File == "" {
+		return fmt.Sprintf("%d:%d", p.Line, p.Column)
 	}
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Bounds of a document. They are far above what people write, and low enough that a hostile document costs little.
+// Bounds of a document: far above what people write, about 50,000 routes.
 const (
-	maxBytes   = 32 << 20
+	maxBytes   = 16 << 20
 	maxDepth   = 64
 	maxAliased = 200_000 // nodes that aliases may add
 )
@@ -40,7 +40,7 @@ func Read(file string, data []byte, env Env) (*Node, Problems) {
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if line, column := badByte(data); line > 0 {
-		return fail(line, column, "is not UTF-8 text")
+		return fail(line, column, "must be UTF-8 text without control characters")
 	}
 	doc, at, err := parse(data)
 	if err != nil {
@@ -143,7 +143,8 @@ func badByte(data []byte) (line, column int) {
 	for i := 0; i < len(data); {
 		r, size := utf8.DecodeRune(data[i:])
 		switch {
-		case r == utf8.RuneError && size == 1, r < 0x20 && r != '\t' && r != '\n' && r != '\r', r == 0x7f:
+		case r == utf8.RuneError && size == 1, r < 0x20 && r != '\t' && r != '\n' && r != '\r', r == 0x7f,
+			r == '\r' && !bytes.HasPrefix(data[i:], []byte("\r\n")):
 			return line, column
 		case r == '\n':
 			line, column = line+1, 0

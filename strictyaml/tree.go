@@ -82,7 +82,7 @@ func (t *tree) tagged(n *ast.TagNode) *Node {
 		return &Node{Pos: value.Pos, size: 1, bad: t.fault(n.Start, "tag "+n.Start.Value+" is not supported")}
 	}
 	out := *value
-	out.Kind, out.Plain = Scalar, false
+	out.Kind, out.Plain, out.Pos = Scalar, false, t.at(n.Start)
 	return &out
 }
 

@@ -70,10 +70,10 @@ func (c *Config) Validate() error {
 		field := fmt.Sprintf("dubbo[%d]", n)
 		if err := d.validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s.%w", field, err))
-		} else if first, ok := seen[d.name()]; ok {
-			errs = append(errs, fmt.Errorf("%s: service %s is already listed in dubbo[%d]", field, d.name(), first))
+		} else if first, ok := seen[d.ServiceName()]; ok {
+			errs = append(errs, fmt.Errorf("%s: service %s is already listed in dubbo[%d]", field, d.ServiceName(), first))
 		} else {
-			seen[d.name()] = n
+			seen[d.ServiceName()] = n
 		}
 		errs = append(errs, validateInstances(field+".instances", d.Instances)...)
 	}
@@ -85,10 +85,11 @@ func (c *Config) Build(opts registry.Options) (registry.Registry, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &static{groups: c.groups(), report: opts.Report}, nil
+	return &static{entries: c.Entries(), report: opts.Report}, nil
 }
 
-func (d *DubboService) name() registry.ServiceName {
+// ServiceName is the service's exact name.
+func (d *DubboService) ServiceName() registry.ServiceName {
 	return registry.DubboService(d.Interface, d.Group, d.Version)
 }
 
@@ -112,6 +113,14 @@ func validateInstances(field string, list []Instance) []error {
 	for n := range list {
 		i := list[n].instance()
 		at := fmt.Sprintf("%s[%d]", field, n)
+		if list[n].Address == "" {
+			errs = append(errs, fmt.Errorf("%s.address: is missing", at))
+			continue
+		}
+		if _, _, err := net.SplitHostPort(list[n].Address); err != nil {
+			errs = append(errs, fmt.Errorf("%s: address %q: must be host:port", at, list[n].Address))
+			continue
+		}
 		if err := i.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: address %q: %w", at, list[n].Address, err))
 			continue
@@ -141,76 +150,11 @@ func (i *Instance) instance() registry.Instance {
 	return out
 }
 
-// UnmarshalConfig reads an instance from a plain value: its address, or a mapping of its fields.
-func (i *Instance) UnmarshalConfig(v any) error {
-	*i = Instance{Weight: 1}
-	switch v := v.(type) {
-	case string:
-		i.Address = v
-		return nil
-	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			if err := i.set(key, v[key]); err != nil {
-				return fmt.Errorf("%s: %w", key, err)
-			}
-		}
-		if i.Address == "" {
-			return errors.New("address: is missing")
-		}
-		return nil
-	}
-	return errors.New(`must be an address ("10.0.0.7:8080") or a mapping with one ({address: "10.0.0.7:8080", weight: 2})`)
-}
+// SetDefaults gives an instance the ordinary weight.
+func (i *Instance) SetDefaults() { i.Weight = 1 }
 
-func (i *Instance) set(key string, v any) error {
-	ok := true
-	switch key {
-	case "address":
-		i.Address, ok = v.(string)
-	case "zone":
-		i.Zone, ok = v.(string)
-	case "protocol":
-		i.Protocol, ok = v.(string)
-	case "disabled":
-		if i.Disabled, ok = v.(bool); !ok {
-			return errors.New("must be true or false")
-		}
-	case "weight":
-		if i.Weight, ok = number(v); !ok {
-			return errors.New("must be a number")
-		}
-	case "metadata":
-		m, isMap := v.(map[string]any)
-		if !isMap {
-			return errors.New("must be a mapping of texts")
-		}
-		i.Metadata = make(map[string]string, len(m))
-		for k, text := range m {
-			switch text.(type) {
-			case nil, map[string]any, []any:
-				return fmt.Errorf("%s: must be a text", k)
-			}
-			i.Metadata[k] = fmt.Sprint(text)
-		}
-	default:
-		return errors.New("unknown field; an instance has address, weight, zone, protocol, metadata and disabled")
-	}
-	if !ok {
-		return errors.New("must be a text")
-	}
+// UnmarshalText reads the short form: the address alone.
+func (i *Instance) UnmarshalText(text []byte) error {
+	i.Address = string(text)
 	return nil
-}
-
-func number(v any) (float64, bool) {
-	switch v := v.(type) {
-	case float64:
-		return v, true
-	case int64:
-		return float64(v), true
-	case uint64:
-		return float64(v), true
-	case int:
-		return float64(v), true
-	}
-	return 0, false
 }

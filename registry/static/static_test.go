@@ -12,22 +12,21 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/strictyaml"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// decode reads a section as the document's reader does: strictly, with unions read by UnmarshalConfig.
+// decode reads a section as the document's reader does.
 func decode(text string) (*Config, error) {
 	c := Default()
-	union := yaml.CustomUnmarshaler(func(i *Instance, b []byte) error {
-		var v any
-		if err := yaml.Unmarshal(b, &v); err != nil {
-			return err
-		}
-		return i.UnmarshalConfig(v)
-	})
-	err := yaml.UnmarshalWithOptions([]byte(text), c, yaml.Strict(), union)
-	return c, err
+	root, problems := strictyaml.Read("", []byte(text), nil)
+	if problems != nil {
+		return c, problems
+	}
+	var d strictyaml.Decoder
+	d.Decode(root, nil, c)
+	return c, d.Problems().Err()
 }
 
 func build(t *testing.T, text string) registry.Registry {
@@ -143,12 +142,12 @@ func TestMistakes(t *testing.T) {
 		`services: {a: [{weight: 2}]}`:                                       "address: is missing",
 		`services: {a: [{address: "h:1", weight: two}]}`:                     "weight: must be a number",
 		`services: {a: [{address: "h:1", weight: -1}]}`:                      "weight -1",
-		`services: {a: [{address: 7}]}`:                                      "address: must be a text",
+		`services: {a: [{address: 7}]}`:                                      "address \"7\": must be host:port",
 		`services: {a: [{address: "h:1", disabled: 1}]}`:                     "disabled: must be true or false",
 		`services: {a: [{address: "h:1", metadata: [x]}]}`:                   "metadata: must be a mapping",
-		`services: {a: [{address: "h:1", metadata: {x: {}}}]}`:               "metadata: x: must be a text",
-		`services: {a: [{address: "h:1", wieght: 1}]}`:                       "wieght: unknown field",
-		`services: {a: [7]}`:                                                 "must be an address",
+		`services: {a: [{address: "h:1", metadata: {x: {}}}]}`:               "metadata.x: must be a text, not a mapping",
+		`services: {a: [{address: "h:1", wieght: 1}]}`:                       `services.a[0].wieght: unknown key "wieght"; did you mean "weight"?`,
+		`services: {a: [7]}`:                                                 "address \"7\": must be host:port",
 		`services: {"": ["h:1"]}`:                                            "services: a name is empty",
 		`dubbo: [{instances: ["h:1"]}]`:                                      "dubbo[0].interface: is missing",
 		`dubbo: [{interface: a/b}]`:                                          "dubbo[0].interface: ",
@@ -159,7 +158,7 @@ func TestMistakes(t *testing.T) {
 		`dubbo: [{interface: a, adresses: ["h:1"]}]`:                         "adresses",
 		`services: {a: ["bad host:1"]}`:                                      "is not a name or an address",
 		`services: {a: ["h:1"], b: [":2"]}`:                                  "services.b[0]",
-		`services: {a: [{address: "h:1", zone: 1}]}`:                         "zone: must be a text",
+		`services: {a: [{address: "h:1", zone: [1]}]}`:                       "zone: must be a text",
 		`services: {a: [{address: "h:1", protocol: [dubbo], zone: {x: 1}}]}`: "protocol: must be a text",
 	} {
 		c, err := decode(text)
