@@ -3,9 +3,11 @@ package dubbo
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/protocol/dubbo/hessian"
 )
 
 // The first value of an answer's body says what follows. The higher three are the same with attachments after it, which
@@ -21,8 +23,9 @@ const (
 // answer is the body of a response: JSON in memory that goes back to its client's pool at Close.
 type answer struct {
 	protocol.Bytes
-	json  []byte
-	owner *answers
+	json    []byte
+	decoder hessian.Decoder
+	owner   *answers
 }
 
 // keptAnswer is the largest buffer that is kept for the next answer.
@@ -65,32 +68,14 @@ func (c *Client) respond(req *protocol.Request, cl *call, inv *Invocation) (*pro
 	if s := cl.header.serialization(); s != hessian2 {
 		return nil, invalidAnswer(fmt.Errorf("answer in serialization %d, which was not asked for", s))
 	}
-	if cl.header.status != statusOK {
-		return nil, statusError(cl.header.status, readText(cl.body), cl.size)
-	}
-	kind, rest, err := readKind(cl.body)
-	if err != nil {
-		return nil, invalidAnswer(err)
-	}
 	a := c.answers.get()
-	switch kind {
-	case kindValue:
-		a.json, err = appendValue(a.json[:0], rest)
-	case kindNull:
-		a.json = append(a.json[:0], "null"...)
-	default:
-		err = readException(rest)
-	}
+	void, err := a.read(cl)
 	if err != nil {
 		_ = a.Close()
-		var e *protocol.Error
-		if errors.As(err, &e) {
-			return nil, e
-		}
-		return nil, invalidAnswer(err)
+		return nil, err
 	}
 	resp := req.NewResponse()
-	if kind == kindNull && inv.void {
+	if void && inv.void {
 		_ = a.Close()
 		resp.Status = 204
 		return resp, nil
@@ -102,15 +87,70 @@ func (c *Client) respond(req *protocol.Request, cl *call, inv *Invocation) (*pro
 	return resp, nil
 }
 
-// readKind reads the first value of an answer's body.
-func readKind(body []byte) (kind int, rest []byte, err error) {
-	if len(body) == 0 {
-		return 0, nil, errors.New("empty answer")
+// read decodes the frame in cl into a.json. null is true if the result is one.
+func (a *answer) read(cl *call) (null bool, err error) {
+	d := &a.decoder
+	d.Reset(cl.body, hessian.Options{})
+	if cl.header.status != statusOK {
+		text, _, _ := d.AppendText(nil) // a text that cannot be read leaves the status, which says enough
+		return false, statusError(cl.header.status, string(text), cl.size)
 	}
-	// A one-byte int is 0x80 to 0xbf, with 0x90 for 0.
-	kind = int(body[0]) - 0x90
-	if kind < kindException || kind > kindNull+kindAttached {
-		return 0, nil, fmt.Errorf("answer begins with 0x%02x", body[0])
+	kind, err := d.Int()
+	if err != nil {
+		return false, invalidAnswer(err)
 	}
-	return kind % kindAttached, body[1:], nil
+	if kind >= kindAttached {
+		kind -= kindAttached
+	}
+	switch kind {
+	case kindValue:
+		a.json, err = d.AppendJSON(a.json[:0])
+	case kindNull:
+		a.json, null = append(a.json[:0], "null"...), true
+	case kindException:
+		var e hessian.Exception
+		if e, err = d.Exception(); err == nil {
+			return false, exceptionError(e)
+		}
+	default:
+		err = fmt.Errorf("answer of unknown kind %d", kind)
+	}
+	if err != nil {
+		return false, answerError(err)
+	}
+	return null, nil
+}
+
+// answerError tells an answer that is too large from one that is no hessian2.
+func answerError(err error) *protocol.Error {
+	e := invalidAnswer(err)
+	if errors.Is(err, hessian.ErrTooLarge) {
+		e.Message = "the provider's answer is larger than the gateway allows"
+	}
+	if errors.Is(err, hessian.ErrCycle) {
+		e.Message = "the provider's answer contains itself and cannot be written as JSON"
+	}
+	return e
+}
+
+// exceptionError is the answer for an exception of the service itself. Clients see its class and message, never a stack:
+// Dubbo puts one into the message of exceptions that the interface does not declare.
+func exceptionError(e hessian.Exception) *protocol.Error {
+	err := &protocol.Error{
+		Status: 500, Code: protocol.CodeUpstreamException, Message: "the service threw an exception",
+		Cause: fmt.Errorf("%s: %s", e.Class, firstLines(e.Message)),
+	}
+	if e.Class != "" {
+		err.Details = append(err.Details, protocol.Detail{Name: "exceptionClass", Value: e.Class})
+	}
+	err.Details = append(err.Details, protocol.Detail{Name: "exceptionMessage", Value: withoutStack(e.Message)})
+	return err
+}
+
+// withoutStack cuts a message where a Java stack trace begins.
+func withoutStack(message string) string {
+	if i := strings.Index(message, "\n\tat "); i >= 0 {
+		message = strings.TrimRight(message[:i], "\r\n")
+	}
+	return message
 }

@@ -176,16 +176,17 @@ const heartbeatMisses = 3
 func (c *conn) beat() {
 	timer := time.NewTimer(c.cfg.heartbeat)
 	defer timer.Stop()
-	misses := 0
+	misses, last := 0, c.lastRead.Load()
 	for {
 		select {
 		case <-c.stop:
 			return
 		case <-timer.C:
 		}
-		silent := time.Duration(protocol.Now() - c.lastRead.Load())
-		if silent < c.cfg.heartbeat {
-			misses = 0
+		if read := c.lastRead.Load(); read != last {
+			misses, last = 0, read
+		}
+		if silent := time.Duration(protocol.Now() - last); silent < c.cfg.heartbeat {
 			timer.Reset(c.cfg.heartbeat - silent)
 			continue
 		}

@@ -1,6 +1,7 @@
 package dubbo
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -125,7 +126,12 @@ func timeoutError(cause error) *protocol.Error {
 	return &protocol.Error{Status: 504, Code: protocol.CodeUpstreamTimeout, Message: "the provider did not answer in time", Cause: cause}
 }
 
+// goneError is for a context that ended first. Exchanges end theirs when the client leaves; other callers may have put a
+// deadline into it.
 func goneError(cause error) *protocol.Error {
+	if errors.Is(cause, context.DeadlineExceeded) {
+		return timeoutError(cause)
+	}
 	return &protocol.Error{Status: 499, Code: protocol.CodeClientGone, Message: "the client left", Cause: cause}
 }
 
