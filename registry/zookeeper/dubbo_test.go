@@ -1,6 +1,7 @@
 package zookeeper
 
 import (
+	"fmt"
 	"net/url"
 	"testing"
 
@@ -25,7 +26,7 @@ func TestProvidersByInterface(t *testing.T) {
 	if got := all.last(); len(got.Instances) != 0 || got.Service.Name != iface {
 		t.Errorf("a service that does not exist: %+v", got)
 	}
-	first := r.dubbo(iface, "providers", url.QueryEscape(java33("dubbo", "192.0.2.2:21880", iface, "&group=g1&version=1.0.0")))
+	first := r.dubbo(iface, "providers", encode(java33("dubbo", "192.0.2.2:21880", iface, "&group=g1&version=1.0.0")))
 	r.writer.live(first, "192.0.2.2")
 	got := g1.until("the first provider", has("dubbo://192.0.2.2:21880"))
 	want := registry.Instance{
@@ -40,7 +41,7 @@ func TestProvidersByInterface(t *testing.T) {
 	if d := cmp.Diff(want, got.Instances[0]); d != "" {
 		t.Error(d)
 	}
-	second := r.dubbo(iface, "providers", url.QueryEscape(java33("tri", "192.0.2.2:21881", iface, "")))
+	second := r.dubbo(iface, "providers", encode(java33("tri", "192.0.2.2:21881", iface, "")))
 	r.writer.live(second, "192.0.2.2")
 	all.until("both", has("dubbo://192.0.2.2:21880", "tri://192.0.2.2:21881"))
 	none.until("the one without group", has("tri://192.0.2.2:21881"))
@@ -52,4 +53,61 @@ func TestProvidersByInterface(t *testing.T) {
 	r.writer.remove(second)
 	all.until("nobody", has())
 	g1.until("nobody", has())
+}
+
+// encode names a node as Dubbo does.
+func encode(provider string) string { return url.QueryEscape(provider) }
+
+func TestOverrides(t *testing.T) {
+	r := newRig(t, shared)
+	const iface = "a.S"
+	for _, address := range []string{"192.0.2.1:20880", "192.0.2.2:20880"} {
+		r.writer.live(r.dubbo(iface, "providers", encode(java33("dubbo", address, iface, "&weight=200"))), "")
+	}
+	rule := func(text string) string { return r.dubbo(iface, "configurators", encode(text)) }
+	p := r.watch(registry.DubboService(iface, "", ""))
+	state := func(want string) func(registry.Snapshot) bool {
+		return func(s registry.Snapshot) bool {
+			got := ""
+			for _, i := range s.Instances {
+				got += fmt.Sprintf("%s %v %v;", i.Host, i.Weight, i.Disabled)
+			}
+			return got == want
+		}
+	}
+	p.until("as registered", state("192.0.2.1 2 false;192.0.2.2 2 false;"))
+	off := rule("override://192.0.2.2:20880/a.S?category=configurators&dynamic=false&enabled=true&disabled=true")
+	r.writer.put(off, "")
+	p.until("one disabled", state("192.0.2.1 2 false;192.0.2.2 2 true;"))
+	r.writer.put(rule("override://0.0.0.0/a.S?category=configurators&weight=50&application=jprov"), "")
+	p.until("half the weight", state("192.0.2.1 0.5 false;192.0.2.2 0.5 true;"))
+	r.writer.put(rule("override://0.0.0.0/a.S?weight=1000&application=other"), "")
+	r.writer.put(rule("override://0.0.0.0/a.S?weight=1000&group=g"), "")
+	r.writer.put(rule("override://0.0.0.0/a.S?weight=1000&enabled=false"), "")
+	r.writer.put(rule("absent://0.0.0.0/a.S?weight=1000"), "")
+	r.writer.put(r.dubbo(iface, "configurators/garbage"), "")
+	r.writer.remove(off)
+	p.until("enabled again", state("192.0.2.1 0.5 false;192.0.2.2 0.5 false;"))
+}
+
+func TestNamesThatCannotBeWatched(t *testing.T) {
+	r := newRig(t, shared)
+	ctx := t.Context()
+	for _, name := range []string{"", "a/b", "..", "a\x00b"} {
+		for _, kind := range []registry.Kind{registry.Plain, registry.Dubbo} {
+			if err := r.reg.Watch(ctx, registry.ServiceName{Kind: kind, Name: name}, func(registry.Snapshot) {}); err == nil {
+				t.Errorf("%q was watched", name)
+			}
+		}
+		if err := r.reg.WatchDefinition(ctx, registry.DubboService(name, "", ""), func([]byte) {}); err == nil {
+			t.Errorf("definition of %q was watched", name)
+		}
+	}
+	for _, s := range []registry.ServiceName{
+		registry.App("a"), registry.DubboService("a", "*", ""), registry.DubboService("a", "", "*"), registry.DubboService("a", "x/y", ""),
+	} {
+		if err := r.reg.WatchDefinition(ctx, s, func([]byte) {}); err == nil {
+			t.Errorf("definition of %v was watched", s)
+		}
+	}
 }

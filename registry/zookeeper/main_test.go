@@ -193,8 +193,12 @@ func (r *rig) watchDefinition(name registry.ServiceName) *pushes[string] {
 	return p
 }
 
-func (r *rig) dubbo(parts ...string) string    { return r.config.DubboRoot + "/" + strings.Join(parts, "/") }
-func (r *rig) services(parts ...string) string { return r.config.ServicesRoot + "/" + strings.Join(parts, "/") }
+func (r *rig) dubbo(parts ...string) string {
+	return r.config.DubboRoot + "/" + strings.Join(parts, "/")
+}
+func (r *rig) services(parts ...string) string {
+	return r.config.ServicesRoot + "/" + strings.Join(parts, "/")
+}
 
 // addresses are the instances of a snapshot as protocol://host:port, sorted.
 func addresses(s registry.Snapshot) []string {

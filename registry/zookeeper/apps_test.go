@@ -1,0 +1,226 @@
+package zookeeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-gateway/sluice/registry"
+)
+
+// java33Node is what Dubbo 3.3 registers of an application; metadata holds more of its keys, each with a comma before it.
+func java33Node(app, host string, port int, revision, metadata string) string {
+	return fmt.Sprintf(`{"name":%q,"id":"%s:%d","address":%q,"port":%d,"sslPort":null,
+ "payload":{"@class":"org.apache.dubbo.registry.zookeeper.ZookeeperInstance","id":"%s:%d","name":%q,
+  "metadata":{
+   "dubbo.endpoints":"[{\"port\":21880,\"protocol\":\"dubbo\"},{\"port\":21881,\"protocol\":\"tri\"}]",
+   "dubbo.metadata.revision":%q,
+   "meta-v":"2.0.0","timestamp":"1795369980045"%s}},
+ "registrationTimeUTC":1795369980965,"serviceType":"DYNAMIC","uriSpec":null}`, app, host, port, host, port, host, port, app, revision, metadata)
+}
+
+// Where the metadata is: on the instance, told as 3.3 does, or in the metadata centre.
+const (
+	localTri = `,"dubbo.metadata.storage-type":"local","dubbo.metadata-service.url-params":"{\"prefer.serialization\":\"hessian2,fastjson2\",\"version\":\"2.0.0\",\"dubbo\":\"2.0.2\",\"side\":\"provider\",\"port\":\"21881\",\"protocol\":\"tri\"}"`
+	remote   = `,"dubbo.metadata.storage-type":"remote"`
+)
+
+// metadataInfo is a MetadataInfo of services given as [group/]interface[:version]:protocol=port.
+func metadataInfo(app, revision string, services ...string) string {
+	all := make([]string, len(services))
+	for n, s := range services {
+		key, port, _ := strings.Cut(s, "=")
+		e := fromKey(key)
+		all[n] = fmt.Sprintf(`%q:{"name":%q,"group":%q,"version":%q,"protocol":%q,"port":%s,"path":%q,"params":{"methods":"hello,get","timeout":"700"}}`,
+			key, e.iface, e.group, e.version, e.protocol, port, e.iface)
+	}
+	return fmt.Sprintf(`{"app":%q,"revision":%q,"services":{%s}}`, app, revision, strings.Join(all, ","))
+}
+
+// asker is a metadata service for tests: it answers by application and revision, and notes who asked.
+type asker struct {
+	mu      sync.Mutex
+	answers map[string]string
+	asked   []string
+}
+
+func (a *asker) FetchMetadata(_ context.Context, protocol, address, app, revision string) ([]byte, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked = append(a.asked, protocol+"://"+address+" "+app+" "+revision)
+	if answer, ok := a.answers[app+" "+revision]; ok {
+		return []byte(answer), nil
+	}
+	return nil, errors.New("connection refused")
+}
+
+func (a *asker) answer(app, revision, info string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.answers == nil {
+		a.answers = make(map[string]string)
+	}
+	a.answers[app+" "+revision] = info
+}
+
+func (a *asker) questions() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.asked)
+}
+
+func withAsker(a *asker) func(*Config, *registry.Options) {
+	return func(_ *Config, o *registry.Options) { o.Dubbo = a }
+}
+
+func TestApplicationWithRemoteMetadata(t *testing.T) {
+	for name, dir := range map[string]string{"java": "metadata/jprov", "dubbo-go": "jprov"} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, shared)
+			const iface = "lab.UserService"
+			p := r.watch(registry.DubboService(iface, "g1", "1.0.0"))
+			p.last()
+			r.writer.put(r.dubbo(dir, "ff31"), metadataInfo("jprov", "ff31", "g1/lab.UserService:1.0.0:dubbo=21880", "lab.UserService:tri=21881", "other.S:dubbo=1"))
+			r.writer.live(r.services("jprov/localhost.:21880"), java33Node("jprov", "localhost.", 21880, "ff31", remote))
+			r.writer.put(r.dubbo("mapping", iface), "other,jprov") // it may be written last
+			got := p.until("the instance", has("dubbo://localhost.:21880"))
+			want := registry.Instance{
+				Host: "localhost.", Port: 21880, Protocol: "dubbo", Weight: 1, Group: "g1", Version: "1.0.0",
+				Metadata: map[string]string{
+					"application": "jprov", "methods": "hello,get", "timeout": "700", "timestamp": "1795369980045", "meta-v": "2.0.0",
+					"dubbo.metadata.revision": "ff31", "dubbo.metadata.storage-type": "remote",
+				},
+			}
+			if d := cmp.Diff(want, got.Instances[0]); d != "" {
+				t.Error(d)
+			}
+			all := r.watch(registry.DubboService(iface, "*", "*"))
+			all.until("both services", has("dubbo://localhost.:21880", "tri://localhost.:21881"))
+			r.writer.remove(r.services("jprov/localhost.:21880"))
+			p.until("nobody", has())
+		})
+	}
+}
+
+// A provider that registers both ways is there once, with what it said by interface.
+func TestRegisteredTwice(t *testing.T) {
+	r := newRig(t, shared, withAsker(&asker{answers: map[string]string{
+		"jprov 91": metadataInfo("jprov", "91", "g1/lab.UserService:1.0.0:dubbo=21880", "lab.UserService:tri=21881")}}))
+	const iface = "lab.UserService"
+	p := r.watch(registry.DubboService(iface, "*", "*"))
+	r.writer.live(r.dubbo(iface, "providers", encode(java33("dubbo", "192.0.2.2:21880", iface, "&group=g1&version=1.0.0&weight=50"))), "")
+	r.writer.live(r.services("jprov/192.0.2.2:21880"), java33Node("jprov", "192.0.2.2", 21880, "91", localTri))
+	r.writer.put(r.dubbo("mapping", iface), "jprov")
+	got := p.until("the tri endpoint, known by the application alone", has("dubbo://192.0.2.2:21880", "tri://192.0.2.2:21881"))
+	for _, i := range got.Instances {
+		if i.Protocol == "dubbo" && i.Weight != 0.5 {
+			t.Errorf("weight %v, want 0.5 as registered by interface", i.Weight)
+		}
+	}
+}
+
+func TestLocalMetadataIsAskedOncePerRevision(t *testing.T) {
+	a := &asker{answers: map[string]string{"app r1": metadataInfo("app", "r1", "a.S:dubbo=20880", "a.T:dubbo=20880")}}
+	r := newRig(t, shared, withAsker(a))
+	for _, iface := range []string{"a.S", "a.T"} {
+		r.writer.put(r.dubbo("mapping", iface), "app")
+	}
+	for n := range 20 {
+		host := fmt.Sprintf("192.0.2.%d", n+1)
+		r.writer.live(r.services("app", host+":20880"), java33Node("app", host, 20880, "r1", localTri))
+	}
+	s, u := r.watch(registry.DubboService("a.S", "", "")), r.watch(registry.DubboService("a.T", "", ""))
+	services := r.watchServices()
+	twenty := func(s registry.Snapshot) bool { return len(s.Instances) == 20 }
+	s.until("20 instances", twenty)
+	u.until("20 instances", twenty)
+	services.until("both services", func(s registry.ServiceSet) bool { return len(s.Services) == 2 })
+	if q := a.questions(); len(q) != 1 || !strings.HasPrefix(q[0], "tri://192.0.2.") || !strings.HasSuffix(q[0], ":21881 app r1") {
+		t.Errorf("asked %q, want once", q)
+	}
+	// A rollout: the new revision is asked for once, and while it does not answer, the others stay.
+	r.writer.live(r.services("app", "192.0.2.21:20880"), java33Node("app", "192.0.2.21", 20880, "r2", localTri))
+	got := s.until("the new one skipped", func(s registry.Snapshot) bool { return s.SkippedCount == 1 })
+	if len(got.Instances) != 20 || got.Skipped[0].Entry != "app/192.0.2.21:20880" || !strings.Contains(got.Skipped[0].Reason, "connection refused") {
+		t.Errorf("%d instances, skipped %+v", len(got.Instances), got.Skipped)
+	}
+	within(t, "the report", func() bool {
+		return r.sawError("metadata of app, revision r2: ask tri://192.0.2.21:21881: connection refused")
+	})
+	a.answer("app", "r2", metadataInfo("app", "r2", "a.S:dubbo=20880"))
+	s.until("21 instances", func(s registry.Snapshot) bool { return len(s.Instances) == 21 && s.SkippedCount == 0 })
+	u.until("a.T without the new one", func(s registry.Snapshot) bool { return len(s.Instances) == 20 && s.SkippedCount == 0 })
+}
+
+// Metadata that nobody can be asked for hides nothing else.
+func TestNoFetcher(t *testing.T) {
+	r := newRig(t, shared)
+	r.writer.put(r.dubbo("mapping/a.S"), "app")
+	r.writer.live(r.dubbo("a.S/providers", encode(java33("dubbo", "192.0.2.9:20880", "a.S", ""))), "")
+	r.writer.live(r.services("app/192.0.2.1:20880"), java33Node("app", "192.0.2.1", 20880, "r1", localTri))
+	p := r.watch(registry.DubboService("a.S", "", ""))
+	got := p.until("one instance, one skipped", func(s registry.Snapshot) bool { return len(s.Instances) == 1 && s.SkippedCount == 1 })
+	if !strings.Contains(got.Skipped[0].Reason, "no instance says where to ask") {
+		t.Errorf("%+v", got.Skipped)
+	}
+	r.writer.put(r.dubbo("metadata/app/r1"), metadataInfo("app", "r1", "a.S:dubbo=20880")) // found at the next attempt
+	p.until("both", has("dubbo://192.0.2.9:20880", "dubbo://192.0.2.1:20880"))
+}
+
+// What else stands in the list of a Dubbo application does no harm.
+func TestOddInstances(t *testing.T) {
+	a := &asker{answers: map[string]string{"app r1": metadataInfo("app", "r1", "a.S:dubbo=0", "a.S:rest=8080")}}
+	r := newRig(t, shared, withAsker(a))
+	r.writer.put(r.dubbo("mapping/a.S"), " app , app,, ../x")
+	put := func(name, data string) { r.writer.live(r.services("app", name), data) }
+	put("good", java33Node("app", "192.0.2.1", 20880, "r1", localTri))
+	put("nothing exported", java33Node("app", "192.0.2.2", 20880, "0", localTri))
+	put("disabled", strings.Replace(java33Node("app", "192.0.2.3", 20880, "r1", localTri), `"sslPort":null`, `"enabled":false`, 1))
+	put("empty", "")
+	put("binary", "\x00\xff\xfe")
+	put("list", "[]")
+	put("spring", `{"address":"192.0.2.4","port":8080,"payload":{"@class":"org.springframework.cloud.zookeeper.discovery.ZookeeperInstance","metadata":{"instance_status":"UP"}}}`)
+	put("no address", strings.Replace(java33Node("app", "", 20880, "r1", localTri), "", "", 0))
+	p := r.watch(registry.DubboService("a.S", "", ""))
+	got := p.until("all seen", func(s registry.Snapshot) bool { return len(s.Instances) == 2 })
+	skipped := map[string]string{}
+	for _, s := range got.Skipped {
+		skipped[s.Entry] += s.Reason + ";"
+	}
+	for entry, reason := range map[string]string{
+		"app/empty": "no content", "app/binary": "not an instance's JSON", "app/list": "not an instance's JSON",
+		"app/no address": "no host", "app/good": `protocol "rest" is not spoken`,
+	} {
+		if !strings.Contains(skipped[entry], reason) {
+			t.Errorf("%s: %q, want %q", entry, skipped[entry], reason)
+		}
+	}
+	for _, i := range got.Instances {
+		if i.Disabled != (i.Host == "192.0.2.3") || i.Port != 21880 { // no port in the metadata: the protocol's endpoint
+			t.Errorf("%+v", i)
+		}
+	}
+}
+
+// Dubbo 2.7 by application writes no mapping and no revision; definitions say which application it is, and every
+// instance is asked.
+func TestDubbo27Application(t *testing.T) {
+	a := &asker{answers: map[string]string{"old ": metadataInfo("old", "", "a.S:1.0.0:dubbo=0")}}
+	r := newRig(t, shared, withAsker(a))
+	r.writer.put(r.dubbo("metadata/a.S/1.0.0/provider/old"), `{"canonicalName":"a.S"}`)
+	p := r.watch(registry.DubboService("a.S", "", "1.0.0"))
+	r.writer.live(r.services("old/192.0.2.1:20880"), `{"name":"old","id":"192.0.2.1:20880","address":"192.0.2.1","port":20880,"sslPort":null,
+ "payload":{"@class":"org.apache.dubbo.registry.zookeeper.ZookeeperInstance","id":"192.0.2.1:20880","name":"old",
+  "metadata":{"dubbo.endpoints":"[{\"port\":20880,\"protocol\":\"dubbo\"}]","dubbo.metadata-service.url-params":"{\"dubbo\":{\"version\":\"1.0.0\",\"port\":\"20881\"}}","dubbo.metadata.storage-type":"local"}},
+ "registrationTimeUTC":1795369980965,"serviceType":"DYNAMIC","uriSpec":null}`)
+	p.until("the instance", has("dubbo://192.0.2.1:20880"))
+	if q := a.questions(); len(q) != 1 || q[0] != "dubbo://192.0.2.1:20881 old " {
+		t.Errorf("asked %q", q)
+	}
+}
