@@ -1,0 +1,197 @@
+package nacos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	wire "github.com/nacos-group/nacos-sdk-go/v2/api/grpc"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+const (
+	// maxMessage bounds one message: a service of 70,000 instances is about 30 MB.
+	maxMessage = 64 << 20
+	// clientVersion is how we name ourselves to the server; it shows in its list of connections.
+	clientVersion = "Sluice"
+)
+
+// conn is one connection to one server: requests of ours, and a stream of requests of the server's.
+type conn struct {
+	address  string // of gRPC
+	cc       *grpc.ClientConn
+	requests wire.RequestClient
+	stream   wire.BiRequestStream_RequestBiStreamClient
+	auth     *auth
+	timeout  time.Duration
+	localIP  atomic.Pointer[string]
+
+	sendMu    sync.Mutex // a stream takes one Send at a time
+	abilities map[string]bool
+}
+
+// dial connects, checks that the server is ready and introduces us. ctx bounds the life of the connection, timeouts its
+// making.
+func dial(ctx context.Context, grpcAddress string, a *auth, t Timeouts, tenant string) (_ *conn, err error) {
+	c := &conn{address: grpcAddress, auth: a, timeout: t.Request}
+	none := ""
+	c.localIP.Store(&none)
+	c.cc, err = grpc.NewClient("passthrough:///"+grpcAddress,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(c.dialTCP), // also keeps proxies of the environment out of the way
+		grpc.WithDisableServiceConfig(),
+		grpc.WithDisableRetry(),
+		grpc.WithIdleTimeout(0),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", grpcAddress, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = c.cc.Close()
+		}
+	}()
+	c.requests = wire.NewRequestClient(c.cc)
+	bounded, cancel := context.WithTimeout(ctx, t.Connect)
+	defer cancel()
+	var check serverCheckAnswer
+	if err := c.ask(bounded, typeServerCheck, "", &serverCheck{Module: "internal"}, &check); err != nil {
+		return nil, err
+	}
+	// The stream lives as long as ctx; while it is set up, Connect must be able to end it too.
+	stop := context.AfterFunc(bounded, func() { _ = c.cc.Close() })
+	defer stop()
+	if c.stream, err = wire.NewBiRequestStreamClient(c.cc).RequestBiStream(ctx); err != nil {
+		return nil, fmt.Errorf("open stream: %w", err)
+	}
+	setup := &connectionSetup{
+		Module: "internal", ClientVersion: clientVersion, Tenant: tenant,
+		Labels:       map[string]string{"source": "sdk", "module": "naming"}, // without it the server has no naming client for us
+		AbilityTable: map[string]bool{abilityFuzzyWatch: true},
+	}
+	if err := c.send(typeConnectionSetup, setup); err != nil {
+		return nil, err
+	}
+	if check.SupportAbilityNegotiation {
+		err = c.awaitSetupAck()
+	} else {
+		err = c.awaitRegistration(bounded)
+	}
+	if err == nil && !stop() {
+		err = context.Cause(bounded)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("set up connection to %s: %w", grpcAddress, err)
+	}
+	return c, nil
+}
+
+func (c *conn) dialTCP(ctx context.Context, address string) (net.Conn, error) {
+	var d net.Dialer
+	nc, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	if local, ok := nc.LocalAddr().(*net.TCPAddr); ok {
+		ip := local.IP.String()
+		c.localIP.Store(&ip)
+	}
+	return nc, nil
+}
+
+// awaitSetupAck waits for the acknowledgement that servers from 2.3 on send; before it they do not know us.
+func (c *conn) awaitSetupAck() error {
+	for {
+		p, err := c.stream.Recv()
+		if err != nil {
+			return err
+		}
+		kind := p.GetMetadata().GetType()
+		m, err := decodeMessage(kind, p.GetBody().GetValue())
+		if err != nil {
+			return err
+		}
+		if err := c.acknowledge(kind, m.RequestID); err != nil {
+			return err
+		}
+		if kind == typeSetupAck {
+			c.abilities = m.AbilityTable
+			return nil
+		}
+	}
+}
+
+// awaitRegistration asks an older server, which acknowledges nothing, until it knows the connection.
+func (c *conn) awaitRegistration(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := c.ask(ctx, typeHealthCheck, "", &serverCheck{Module: "internal"}, nil)
+		var r *refusal
+		if err == nil || !errors.As(err, &r) || r.code != codeUnregistered {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+	}
+}
+
+// call asks with our token, and once more with a new one if the server refuses it.
+func (c *conn) call(ctx context.Context, kind string, request, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	token := c.auth.token()
+	err := c.ask(ctx, kind, token, request, answer)
+	var r *refusal
+	if token == "" || !errors.As(err, &r) || (r.code != codeForbidden && r.code != codeUnauthorized) {
+		return err
+	}
+	fresh, loginErr := c.auth.renew(ctx, token)
+	if loginErr != nil {
+		return errors.Join(err, loginErr)
+	}
+	return c.ask(ctx, kind, fresh, request, answer)
+}
+
+// ask sends one request and reads its answer.
+func (c *conn) ask(ctx context.Context, kind, token string, request, answer any) error {
+	p, err := encode(kind, *c.localIP.Load(), token, request)
+	if err != nil {
+		return err
+	}
+	got, err := c.requests.Request(ctx, p)
+	if err != nil {
+		return fmt.Errorf("send %s to %s: %w", kind, c.address, err)
+	}
+	return decodeAnswer(kind, got.GetBody().GetValue(), answer)
+}
+
+// send puts a message on the stream.
+func (c *conn) send(kind string, body any) error {
+	p, err := encode(kind, *c.localIP.Load(), "", body)
+	if err != nil {
+		return err
+	}
+	c.sendMu.Lock()
+	defer c.sendMu.Unlock()
+	if err := c.stream.Send(p); err != nil {
+		return fmt.Errorf("send %s: %w", kind, err)
+	}
+	return nil
+}
+
+// acknowledge answers a request of the server; it repeats those that are not answered.
+func (c *conn) acknowledge(kind, requestID string) error {
+	return c.send(answerType(kind), &ack{answerHead: answerHead{ResultCode: codeOK}, RequestID: requestID, Success: true})
+}
+
+func (c *conn) close() { _ = c.cc.Close() }

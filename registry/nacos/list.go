@@ -1,0 +1,234 @@
+package nacos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+const (
+	// listPage is the number of names in one page. Pages come from an unordered set, so that only a list in one page is
+	// surely complete; nobody has this many services.
+	listPage = 100_000
+	// controlEvery is how many ListIntervals lie between two listings where changes are pushed.
+	controlEvery = 6
+	// missesToDrop is how many complete listings in a row must lack a service before it is dropped.
+	missesToDrop = 2
+)
+
+// serviceNames is the subject of the names of one group's services.
+//
+// They are listed at once. A server that can (Nacos 3) is then asked for a fuzzy watch, which pushes every later change;
+// it is given the names that we have, and pushes at first only what they lack. Where it cannot, or the group holds more
+// services than the server's limit for such a watch, the list is read every ListInterval.
+type serviceNames struct {
+	subjectState
+	client *client
+	group  string
+
+	// Guarded by the client's lock.
+	known   bool
+	names   map[string]int      // how many listings in a row have lacked it
+	sorted  []string            // of names; never changed, only replaced
+	recent  map[string]struct{} // pushed as added since the last listing began: newer than its answer
+	current *session            // the one that confirmed what we hold
+	next    *time.Timer         // of the next listing
+	watched *session            // pushes changes
+	refused *session            // does not
+}
+
+func (l *serviceNames) String() string { return "service list of group " + l.group }
+
+// list gives a reader the names of a group's services, sorted; false: no server has answered yet.
+func (sc *scope) list(group string) ([]string, bool) {
+	c := sc.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := find(c.lists, group, func() *serviceNames { return &serviceNames{client: c, group: group, names: map[string]int{}} })
+	sc.read(l)
+	return l.sorted, l.known
+}
+
+func (l *serviceNames) sync(ctx context.Context, s *session) error {
+	if err := l.read(ctx, s); err != nil {
+		return err
+	}
+	c := l.client
+	c.mu.Lock()
+	try := s.conn.abilities[abilityFuzzyWatch] && l.watched != s && l.refused != s
+	c.mu.Unlock()
+	if try {
+		if err := l.watch(ctx, s); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	pause := c.config.ListInterval
+	if l.watched == s && !l.doubtful() {
+		pause *= controlEvery
+	}
+	if l.next != nil {
+		l.next.Stop()
+	}
+	l.next = s.kickAfter(pause, l)
+	return nil
+}
+
+// doubtful reports whether a name was missing in the last listing.
+func (l *serviceNames) doubtful() bool {
+	for _, misses := range l.names {
+		if misses > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// read lists the group's services.
+func (l *serviceNames) read(ctx context.Context, s *session) error {
+	c := l.client
+	c.mu.Lock()
+	l.recent = map[string]struct{}{}
+	c.mu.Unlock()
+	seen := map[string]struct{}{}
+	complete := false
+	for page := 1; ; page++ {
+		var answer serviceListAnswer
+		err := s.conn.call(ctx, typeServiceList, &serviceList{
+			namingRequest: namingRequest{Module: "naming", Namespace: c.config.namespace(), GroupName: l.group},
+			PageNo:        page, PageSize: listPage,
+		}, &answer)
+		if err != nil {
+			return err
+		}
+		for _, name := range answer.ServiceNames {
+			seen[name] = struct{}{}
+		}
+		complete = len(seen) >= answer.Count
+		// A server that makes its pages smaller than asked for: read on, as long as that brings anything.
+		if complete || len(answer.ServiceNames) == 0 || page > 1000 {
+			break
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l.merge(s, seen, complete)
+	return nil
+}
+
+// merge takes the names of a listing: new ones at once, missing ones when they were missing before.
+func (l *serviceNames) merge(s *session, seen map[string]struct{}, complete bool) {
+	for name := range seen {
+		l.names[name] = 0
+	}
+	for name := range l.names {
+		if _, ok := seen[name]; ok || !complete {
+			continue
+		}
+		if _, ok := l.recent[name]; ok {
+			continue
+		}
+		if l.names[name]++; l.names[name] >= missesToDrop || !l.known {
+			delete(l.names, name)
+		}
+	}
+	l.publish(s)
+}
+
+// publish tells the readers, if something has changed or a new session has confirmed what we have.
+func (l *serviceNames) publish(s *session) {
+	sorted := slices.Sorted(maps.Keys(l.names))
+	if l.known && l.current == s && slices.Equal(sorted, l.sorted) {
+		return
+	}
+	l.known, l.sorted, l.current = true, sorted, s
+	l.notify()
+}
+
+// watch asks for pushes.
+func (l *serviceNames) watch(ctx context.Context, s *session) error {
+	c := l.client
+	c.mu.Lock()
+	l.watched = s // first, so that no push is missed
+	keys := make([]string, 0, len(l.names))
+	for name := range l.names {
+		keys = append(keys, c.config.namespace()+"@@"+l.group+"@@"+name)
+	}
+	c.mu.Unlock()
+	request := l.pattern()
+	request.WatchType, request.ReceivedGroupKeys = "WATCH", keys
+	err := s.conn.call(ctx, typeFuzzyWatch, request, nil)
+	if err == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l.watched = nil
+	var r *refusal
+	if !errors.As(err, &r) || r.code == codeForbidden || r.code == codeUnregistered {
+		return err
+	}
+	// Over the limit (50310, 50311) it pushes a part of the changes; without a handler (302) none.
+	l.refused = s
+	if r.code != codeNoHandler {
+		c.opts.Logger.Warn("Nacos does not push its list of services; it is read at intervals",
+			"group", l.group, "interval", c.config.ListInterval, "reason", r.Error())
+	}
+	return nil
+}
+
+func (l *serviceNames) pattern() *fuzzyWatch {
+	ns := l.client.config.namespace()
+	return &fuzzyWatch{
+		Module: "naming", Namespace: ns, GroupKeyPattern: fmt.Sprintf("%s>>%s>>*", ns, l.group), ReceivedGroupKeys: []string{},
+	}
+}
+
+func (l *serviceNames) leave(ctx context.Context, s *session) error {
+	c := l.client
+	c.mu.Lock()
+	on := l.watched == s
+	l.watched = nil
+	c.mu.Unlock()
+	if !on {
+		return nil
+	}
+	request := l.pattern()
+	request.WatchType = "CANCEL_WATCH"
+	return s.conn.call(ctx, typeFuzzyWatch, request, nil)
+}
+
+// listChanged takes one pushed change.
+func (c *client) listChanged(s *session, change *serviceChange) {
+	group, name, ok := change.split()
+	if !ok {
+		return // the end of the first batch carries no service
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.lists[group]
+	if l == nil {
+		return
+	}
+	switch change.ChangedType {
+	case changeAdd:
+		l.names[name] = 0
+		if l.recent != nil {
+			l.recent[name] = struct{}{}
+		}
+	case changeDelete:
+		if !s.settled() {
+			return // a server that has just come up; the next listings decide
+		}
+		delete(l.names, name)
+	default:
+		return
+	}
+	if l.known {
+		l.publish(s)
+	}
+}
