@@ -86,9 +86,9 @@ func TestApplicationWithRemoteMetadata(t *testing.T) {
 			const iface = "lab.UserService"
 			p := r.watch(registry.DubboService(iface, "g1", "1.0.0"))
 			p.last()
-			r.writer.put(r.dubbo(dir, "ff31"), metadataInfo("jprov", "ff31", "g1/lab.UserService:1.0.0:dubbo=21880", "lab.UserService:tri=21881", "other.S:dubbo=1"))
-			r.writer.live(r.services("jprov/localhost.:21880"), java33Node("jprov", "localhost.", 21880, "ff31", remote))
-			r.writer.put(r.dubbo("mapping", iface), "other,jprov") // it may be written last
+			r.writer.put(r.rdubbo(dir, "ff31"), metadataInfo("jprov", "ff31", "g1/lab.UserService:1.0.0:dubbo=21880", "lab.UserService:tri=21881", "other.S:dubbo=1"))
+			r.writer.live(r.rservices("jprov/localhost.:21880"), java33Node("jprov", "localhost.", 21880, "ff31", remote))
+			r.writer.put(r.rdubbo("mapping", iface), "other,jprov") // it may be written last
 			got := p.until("the instance", has("dubbo://localhost.:21880"))
 			want := registry.Instance{
 				Host: "localhost.", Port: 21880, Protocol: "dubbo", Weight: 1, Group: "g1", Version: "1.0.0",
@@ -102,7 +102,7 @@ func TestApplicationWithRemoteMetadata(t *testing.T) {
 			}
 			all := r.watch(registry.DubboService(iface, "*", "*"))
 			all.until("both services", has("dubbo://localhost.:21880", "tri://localhost.:21881"))
-			r.writer.remove(r.services("jprov/localhost.:21880"))
+			r.writer.remove(r.rservices("jprov/localhost.:21880"))
 			p.until("nobody", has())
 		})
 	}
@@ -114,9 +114,9 @@ func TestRegisteredTwice(t *testing.T) {
 		"jprov 91": metadataInfo("jprov", "91", "g1/lab.UserService:1.0.0:dubbo=21880", "lab.UserService:tri=21881")}}))
 	const iface = "lab.UserService"
 	p := r.watch(registry.DubboService(iface, "*", "*"))
-	r.writer.live(r.dubbo(iface, "providers", encode(java33("dubbo", "192.0.2.2:21880", iface, "&group=g1&version=1.0.0&weight=50"))), "")
-	r.writer.live(r.services("jprov/192.0.2.2:21880"), java33Node("jprov", "192.0.2.2", 21880, "91", localTri))
-	r.writer.put(r.dubbo("mapping", iface), "jprov")
+	r.writer.live(r.rdubbo(iface, "providers", encode(java33("dubbo", "192.0.2.2:21880", iface, "&group=g1&version=1.0.0&weight=50"))), "")
+	r.writer.live(r.rservices("jprov/192.0.2.2:21880"), java33Node("jprov", "192.0.2.2", 21880, "91", localTri))
+	r.writer.put(r.rdubbo("mapping", iface), "jprov")
 	got := p.until("the tri endpoint, known by the application alone", has("dubbo://192.0.2.2:21880", "tri://192.0.2.2:21881"))
 	for _, i := range got.Instances {
 		if i.Protocol == "dubbo" && i.Weight != 0.5 {
@@ -129,11 +129,11 @@ func TestLocalMetadataIsAskedOncePerRevision(t *testing.T) {
 	a := &asker{answers: map[string]string{"app r1": metadataInfo("app", "r1", "a.S:dubbo=20880", "a.T:dubbo=20880")}}
 	r := newRig(t, shared, withAsker(a))
 	for _, iface := range []string{"a.S", "a.T"} {
-		r.writer.put(r.dubbo("mapping", iface), "app")
+		r.writer.put(r.rdubbo("mapping", iface), "app")
 	}
 	for n := range 20 {
 		host := fmt.Sprintf("192.0.2.%d", n+1)
-		r.writer.live(r.services("app", host+":20880"), java33Node("app", host, 20880, "r1", localTri))
+		r.writer.live(r.rservices("app", host+":20880"), java33Node("app", host, 20880, "r1", localTri))
 	}
 	s, u := r.watch(registry.DubboService("a.S", "", "")), r.watch(registry.DubboService("a.T", "", ""))
 	services := r.watchServices()
@@ -145,7 +145,7 @@ func TestLocalMetadataIsAskedOncePerRevision(t *testing.T) {
 		t.Errorf("asked %q, want once", q)
 	}
 	// A rollout: the new revision is asked for once, and while it does not answer, the others stay.
-	r.writer.live(r.services("app", "192.0.2.21:20880"), java33Node("app", "192.0.2.21", 20880, "r2", localTri))
+	r.writer.live(r.rservices("app", "192.0.2.21:20880"), java33Node("app", "192.0.2.21", 20880, "r2", localTri))
 	got := s.until("the new one skipped", func(s registry.Snapshot) bool { return s.SkippedCount == 1 })
 	if len(got.Instances) != 20 || got.Skipped[0].Entry != "app/192.0.2.21:20880" || !strings.Contains(got.Skipped[0].Reason, "connection refused") {
 		t.Errorf("%d instances, skipped %+v", len(got.Instances), got.Skipped)
@@ -161,15 +161,15 @@ func TestLocalMetadataIsAskedOncePerRevision(t *testing.T) {
 // Metadata that nobody can be asked for hides nothing else.
 func TestNoFetcher(t *testing.T) {
 	r := newRig(t, shared)
-	r.writer.put(r.dubbo("mapping/a.S"), "app")
-	r.writer.live(r.dubbo("a.S/providers", encode(java33("dubbo", "192.0.2.9:20880", "a.S", ""))), "")
-	r.writer.live(r.services("app/192.0.2.1:20880"), java33Node("app", "192.0.2.1", 20880, "r1", localTri))
+	r.writer.put(r.rdubbo("mapping/a.S"), "app")
+	r.writer.live(r.rdubbo("a.S/providers", encode(java33("dubbo", "192.0.2.9:20880", "a.S", ""))), "")
+	r.writer.live(r.rservices("app/192.0.2.1:20880"), java33Node("app", "192.0.2.1", 20880, "r1", localTri))
 	p := r.watch(registry.DubboService("a.S", "", ""))
 	got := p.until("one instance, one skipped", func(s registry.Snapshot) bool { return len(s.Instances) == 1 && s.SkippedCount == 1 })
 	if !strings.Contains(got.Skipped[0].Reason, "no instance says where to ask") {
 		t.Errorf("%+v", got.Skipped)
 	}
-	r.writer.put(r.dubbo("metadata/app/r1"), metadataInfo("app", "r1", "a.S:dubbo=20880")) // found at the next attempt
+	r.writer.put(r.rdubbo("metadata/app/r1"), metadataInfo("app", "r1", "a.S:dubbo=20880")) // found at the next attempt
 	p.until("both", has("dubbo://192.0.2.9:20880", "dubbo://192.0.2.1:20880"))
 }
 
@@ -177,8 +177,8 @@ func TestNoFetcher(t *testing.T) {
 func TestOddInstances(t *testing.T) {
 	a := &asker{answers: map[string]string{"app r1": metadataInfo("app", "r1", "a.S:dubbo=0", "a.S:rest=8080")}}
 	r := newRig(t, shared, withAsker(a))
-	r.writer.put(r.dubbo("mapping/a.S"), " app , app,, ../x")
-	put := func(name, data string) { r.writer.live(r.services("app", name), data) }
+	r.writer.put(r.rdubbo("mapping/a.S"), " app , app,, ../x")
+	put := func(name, data string) { r.writer.live(r.rservices("app", name), data) }
 	put("good", java33Node("app", "192.0.2.1", 20880, "r1", localTri))
 	put("nothing exported", java33Node("app", "192.0.2.2", 20880, "0", localTri))
 	put("disabled", strings.Replace(java33Node("app", "192.0.2.3", 20880, "r1", localTri), `"sslPort":null`, `"enabled":false`, 1))
@@ -213,9 +213,9 @@ func TestOddInstances(t *testing.T) {
 func TestDubbo27Application(t *testing.T) {
 	a := &asker{answers: map[string]string{"old ": metadataInfo("old", "", "a.S:1.0.0:dubbo=0")}}
 	r := newRig(t, shared, withAsker(a))
-	r.writer.put(r.dubbo("metadata/a.S/1.0.0/provider/old"), `{"canonicalName":"a.S"}`)
+	r.writer.put(r.rdubbo("metadata/a.S/1.0.0/provider/old"), `{"canonicalName":"a.S"}`)
 	p := r.watch(registry.DubboService("a.S", "", "1.0.0"))
-	r.writer.live(r.services("old/192.0.2.1:20880"), `{"name":"old","id":"192.0.2.1:20880","address":"192.0.2.1","port":20880,"sslPort":null,
+	r.writer.live(r.rservices("old/192.0.2.1:20880"), `{"name":"old","id":"192.0.2.1:20880","address":"192.0.2.1","port":20880,"sslPort":null,
  "payload":{"@class":"org.apache.dubbo.registry.zookeeper.ZookeeperInstance","id":"192.0.2.1:20880","name":"old",
   "metadata":{"dubbo.endpoints":"[{\"port\":20880,\"protocol\":\"dubbo\"}]","dubbo.metadata-service.url-params":"{\"dubbo\":{\"version\":\"1.0.0\",\"port\":\"20881\"}}","dubbo.metadata.storage-type":"local"}},
  "registrationTimeUTC":1795369980965,"serviceType":"DYNAMIC","uriSpec":null}`)

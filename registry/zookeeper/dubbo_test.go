@@ -26,7 +26,7 @@ func TestProvidersByInterface(t *testing.T) {
 	if got := all.last(); len(got.Instances) != 0 || got.Service.Name != iface {
 		t.Errorf("a service that does not exist: %+v", got)
 	}
-	first := r.dubbo(iface, "providers", encode(java33("dubbo", "192.0.2.2:21880", iface, "&group=g1&version=1.0.0")))
+	first := r.rdubbo(iface, "providers", encode(java33("dubbo", "192.0.2.2:21880", iface, "&group=g1&version=1.0.0")))
 	r.writer.live(first, "192.0.2.2")
 	got := g1.until("the first provider", has("dubbo://192.0.2.2:21880"))
 	want := registry.Instance{
@@ -41,11 +41,11 @@ func TestProvidersByInterface(t *testing.T) {
 	if d := cmp.Diff(want, got.Instances[0]); d != "" {
 		t.Error(d)
 	}
-	second := r.dubbo(iface, "providers", encode(java33("tri", "192.0.2.2:21881", iface, "")))
+	second := r.rdubbo(iface, "providers", encode(java33("tri", "192.0.2.2:21881", iface, "")))
 	r.writer.live(second, "192.0.2.2")
 	all.until("both", has("dubbo://192.0.2.2:21880", "tri://192.0.2.2:21881"))
 	none.until("the one without group", has("tri://192.0.2.2:21881"))
-	r.writer.live(r.dubbo(iface, "providers", "garbage"), "")
+	r.writer.live(r.rdubbo(iface, "providers", "garbage"), "")
 	if got := all.until("the bad one skipped", func(s registry.Snapshot) bool { return s.SkippedCount == 1 }); len(got.Instances) != 2 || got.Skipped[0].Entry != "garbage" {
 		t.Errorf("%+v", got)
 	}
@@ -62,9 +62,9 @@ func TestOverrides(t *testing.T) {
 	r := newRig(t, shared)
 	const iface = "a.S"
 	for _, address := range []string{"192.0.2.1:20880", "192.0.2.2:20880"} {
-		r.writer.live(r.dubbo(iface, "providers", encode(java33("dubbo", address, iface, "&weight=200"))), "")
+		r.writer.live(r.rdubbo(iface, "providers", encode(java33("dubbo", address, iface, "&weight=200"))), "")
 	}
-	rule := func(text string) string { return r.dubbo(iface, "configurators", encode(text)) }
+	rule := func(text string) string { return r.rdubbo(iface, "configurators", encode(text)) }
 	p := r.watch(registry.DubboService(iface, "", ""))
 	state := func(want string) func(registry.Snapshot) bool {
 		return func(s registry.Snapshot) bool {
@@ -85,7 +85,7 @@ func TestOverrides(t *testing.T) {
 	r.writer.put(rule("override://0.0.0.0/a.S?weight=1000&group=g"), "")
 	r.writer.put(rule("override://0.0.0.0/a.S?weight=1000&enabled=false"), "")
 	r.writer.put(rule("absent://0.0.0.0/a.S?weight=1000"), "")
-	r.writer.put(r.dubbo(iface, "configurators/garbage"), "")
+	r.writer.put(r.rdubbo(iface, "configurators/garbage"), "")
 	r.writer.remove(off)
 	p.until("enabled again", state("192.0.2.1 0.5 false;192.0.2.2 0.5 false;"))
 }

@@ -193,10 +193,10 @@ func (r *rig) watchDefinition(name registry.ServiceName) *pushes[string] {
 	return p
 }
 
-func (r *rig) dubbo(parts ...string) string {
+func (r *rig) rdubbo(parts ...string) string {
 	return r.config.DubboRoot + "/" + strings.Join(parts, "/")
 }
-func (r *rig) services(parts ...string) string {
+func (r *rig) rservices(parts ...string) string {
 	return r.config.ServicesRoot + "/" + strings.Join(parts, "/")
 }
 
