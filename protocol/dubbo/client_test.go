@@ -335,13 +335,15 @@ func TestClientProviderDoesNotRead(t *testing.T) {
 	p := startPeer(t, func(*peerConn) { <-stop })
 	defer close(stop)
 	c := testClient(t, ClientConfig{Address: p.address()})
-	arg := strings.Repeat("x", 4<<20)
+	inv := testInvocation(strings.Repeat("x", 4<<20))
 	var sent, refused atomic.Int32
 	var wg sync.WaitGroup
 	for range 12 { // 48 MiB: more than sockets and the bound take
 		wg.Go(func() {
 			start := time.Now()
-			_, err := callFor(c, 300*time.Millisecond, arg)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			_, err := c.Call(ctx, inv)
 			switch e := protocol.AsError(err); e.Code {
 			case protocol.CodeUpstreamTimeout:
 				sent.Add(1)
@@ -371,7 +373,7 @@ func TestClientSlowReader(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
-			arg := strings.Repeat(string(rune('a'+i)), 6<<20)
+			arg := strings.Repeat(string(rune('a'+i)), 3<<20)
 			if got, err := callFor(c, 20*time.Second, arg); err != nil || got != `"`+arg+`"` {
 				t.Errorf("call %d: %d bytes, %v", i, len(got), err)
 			}
