@@ -103,8 +103,8 @@ func (o *outbound) flush() error {
 	if o.n == 0 {
 		return nil
 	}
-	o.wire = true
-	_, err := o.sock.Write(o.buf.B[:o.n], o.limit)
+	n, err := o.sock.Write(o.buf.B[:o.n], o.limit)
+	o.wire = o.wire || n > 0
 	o.discard()
 	return err
 }
@@ -179,8 +179,8 @@ func (o *outbound) piece(p []byte, more, chunked bool, trailer *protocol.Header)
 	if o.n > before {
 		add(o.buf.B[before:o.n])
 	}
-	o.wire = true
-	_, err := o.sock.Writev(o.vec[:k], o.limit)
+	n, err := o.sock.Writev(o.vec[:k], o.limit)
+	o.wire = o.wire || n > 0
 	clear(o.vec[:])
 	o.discard()
 	return err
