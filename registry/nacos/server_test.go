@@ -1,0 +1,178 @@
+package nacos
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/test/testbed"
+)
+
+func TestInstanceComesChangesAndGoes(t *testing.T) {
+	r := newRig(t, shared.Addr())
+	name := unique(t, "svc")
+	p := r.watch(registry.App(name))
+	p.until("an unknown service to be empty", has())
+
+	i := testbed.Instance{Service: name, IP: "10.0.0.1", Port: 8080, Weight: 3, Cluster: "east",
+		Metadata: map[string]string{"version": "v1", "secure": "true"}}
+	if err := shared.Register(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	got := p.until("the instance", has("https://10.0.0.1:8080"))
+	if d := time.Since(began); d > time.Second {
+		t.Errorf("seen after %v, want 1s at most", d)
+	}
+	want := []registry.Instance{{Host: "10.0.0.1", Port: 8080, Protocol: "https", Weight: 3, Zone: "east", Metadata: i.Metadata}}
+	if d := cmp.Diff(want, got.Instances); d != "" {
+		t.Error(d)
+	}
+
+	i.Weight, i.Metadata = testbed.NoWeight, map[string]string{"version": "v2", "zone": "a"}
+	if err := shared.Update(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	got = p.until("the change", func(s registry.Snapshot) bool {
+		return len(s.Instances) == 1 && s.Instances[0].Metadata["version"] == "v2"
+	})
+	if g := got.Instances[0]; g.Weight != 0 || g.Zone != "a" || g.Protocol != "" {
+		t.Errorf("after the change: %+v", g)
+	}
+
+	i.Disabled = true
+	if err := shared.Update(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	p.until("the disabled one to be out of service", func(s registry.Snapshot) bool {
+		return len(s.Instances) == 0 || s.Instances[0].Disabled
+	})
+	i.Disabled = false
+	if err := shared.Update(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	p.until("it to be back", has("10.0.0.1:8080"))
+	if err := shared.Deregister(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	p.until("it to be gone", has())
+	r.noErrors()
+}
+
+func TestUnhealthyIsReported(t *testing.T) {
+	r := newRig(t, shared.Addr())
+	name := unique(t, "svc")
+	for n, ip := range []string{"10.0.0.1", "10.0.0.2"} {
+		i := testbed.Instance{Service: name, IP: ip, Port: 80, Unhealthy: n == 1}
+		if err := shared.Register(t.Context(), i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := r.watch(registry.App(name))
+	p.until("one of two to be unhealthy", func(s registry.Snapshot) bool {
+		return len(s.Instances) == 2 && !s.Instances[0].Unhealthy && s.Instances[1].Unhealthy
+	})
+}
+
+func TestEphemeralInstanceLivesWithItsConnection(t *testing.T) {
+	r := newRig(t, shared.Addr())
+	name := unique(t, "svc")
+	p := r.watch(registry.App(name))
+	t.Run("provider", func(t *testing.T) {
+		newProvider(t, shared.Addr()).register(name, "10.1.0.1", 80, nil)
+		p.until("the instance", has("10.1.0.1:80"))
+	})
+	p.until("it to be gone with its provider", has())
+}
+
+func TestGroupsAreMerged(t *testing.T) {
+	r := newRig(t, shared.Addr(), func(c *Config, _ *registry.Options) { c.Groups = []string{"DEFAULT_GROUP", "blue"} })
+	name := unique(t, "svc")
+	all, blue := r.watch(registry.App(name)), r.watch(registry.ServiceName{Name: name, Group: "blue"})
+	other := r.watch(registry.ServiceName{Name: name, Group: "red"}) // not one of the configured groups, but asked for by name
+	for group, ip := range map[string]string{"": "10.0.0.1", "blue": "10.0.0.2", "red": "10.0.0.3"} {
+		if err := shared.Register(t.Context(), testbed.Instance{Group: group, Service: name, IP: ip, Port: 80}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all.until("both groups", has("10.0.0.1:80", "10.0.0.2:80"))
+	blue.until("one group", has("10.0.0.2:80"))
+	other.until("the other group", has("10.0.0.3:80"))
+	set := r.watchServices()
+	set.until("both in the list", lists(
+		registry.ServiceName{Name: name, Group: "DEFAULT_GROUP"}, registry.ServiceName{Name: name, Group: "blue"}))
+}
+
+func TestClustersAreFiltered(t *testing.T) {
+	r := newRig(t, shared.Addr(), func(c *Config, _ *registry.Options) { c.Clusters = []string{"east"} })
+	name := unique(t, "svc")
+	for cluster, ip := range map[string]string{"east": "10.0.0.1", "west": "10.0.0.2", "": "10.0.0.3"} {
+		if err := shared.Register(t.Context(), testbed.Instance{Cluster: cluster, Service: name, IP: ip, Port: 80}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.watch(registry.App(name)).until("one cluster", has("10.0.0.1:80"))
+}
+
+func TestNamespaces(t *testing.T) {
+	if err := shared.CreateNamespace(t.Context(), "dev"); err != nil {
+		t.Fatal(err)
+	}
+	dev := newRig(t, shared.Addr(), func(c *Config, _ *registry.Options) { c.Namespace = "dev" })
+	public := newRig(t, shared.Addr())
+	name := unique(t, "svc")
+	a, b := dev.watch(registry.App(name)), public.watch(registry.App(name))
+	b.until("an answer", has())
+	if err := shared.Register(t.Context(), testbed.Instance{Namespace: "dev", Service: name, IP: "10.0.0.1", Port: 80}); err != nil {
+		t.Fatal(err)
+	}
+	a.until("the instance in its namespace", has("10.0.0.1:80"))
+	set := dev.watchServices()
+	set.until("the list of the namespace", lists(registry.ServiceName{Name: name, Group: "DEFAULT_GROUP"}))
+	for _, s := range b.seen() {
+		if len(s.Instances) > 0 {
+			t.Errorf("namespace public has %+v", s.Instances)
+		}
+	}
+
+	definition := dev.watchDefinition(registry.DubboService("dev.I", "", ""))
+	definition.until("no definition", func(d string) bool { return d == "" })
+	for id, content := range map[string]string{"dev.I": "app", "dev.I:::provider:app": "{}"} {
+		group := map[bool]string{true: mappingGroup, false: definitionGroup}[id == "dev.I"]
+		if err := shared.PublishConfig(t.Context(), "dev", group, id, content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	definition.until("the definition", func(d string) bool { return d == "{}" })
+}
+
+func TestServiceListIsPushed(t *testing.T) {
+	// An interval that never comes: what arrives was pushed.
+	r := newRig(t, shared.Addr(), func(c *Config, _ *registry.Options) { c.ListInterval, c.Settle = time.Hour, 0 })
+	set := r.watchServices()
+	set.until("a first list", func(registry.ServiceSet) bool { return true })
+	within(t, "the fuzzy watch", func() bool {
+		r.reg.mu.Lock()
+		defer r.reg.mu.Unlock()
+		l := r.reg.lists["DEFAULT_GROUP"]
+		return l != nil && l.watched != nil && l.watched == r.reg.session
+	})
+	p := newProvider(t, shared.Addr())
+	name := registry.ServiceName{Name: unique(t, "svc"), Group: "DEFAULT_GROUP"}
+	began := time.Now()
+	p.register(name.Name, "10.0.0.1", 80, nil)
+	p.register("providers:"+unique(t, "I")+":1.0:g", "10.0.0.1", 20880, nil)
+	p.register("consumers:"+unique(t, "I")+":1.0:g", "10.0.0.1", 0, nil)
+	set.until("the new service", lists(name))
+	t.Logf("listed after %v", time.Since(began))
+	got := set.until("the interface", lists(registry.DubboService(unique(t, "I"), "g", "1.0")))
+	for _, s := range got.Services {
+		if s.Name == "consumers:"+unique(t, "I")+":1.0:g" {
+			t.Error("a consumer is listed")
+		}
+	}
+	r.noErrors()
+}
+
