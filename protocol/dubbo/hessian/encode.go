@@ -1,6 +1,8 @@
 package hessian
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"math"
 )
@@ -82,13 +84,45 @@ func AppendBinary(dst, v []byte) []byte {
 		dst = append(dst, v[:maxBinaryChunk]...)
 		v = v[maxBinaryChunk:]
 	}
-	switch n := len(v); {
+	return append(appendBinaryHead(dst, len(v)), v...)
+}
+
+// appendBinaryHead appends the head of the last chunk.
+func appendBinaryHead(dst []byte, n int) []byte {
+	switch {
 	case n <= 0x0f:
-		dst = append(dst, byte(0x20+n))
+		return append(dst, byte(0x20+n))
 	case n <= 0x3ff:
-		dst = append(dst, byte(0x34+n>>8), byte(n))
+		return append(dst, byte(0x34+n>>8), byte(n))
 	default:
-		dst = append(dst, 'B', byte(n>>8), byte(n))
+		return append(dst, 'B', byte(n>>8), byte(n))
 	}
-	return append(dst, v...)
+}
+
+// AppendBase64 appends bytes that are given in base64 of either alphabet, with or without padding (RFC 4648 sections 4 and
+// 5). They are decoded straight into their chunks.
+func AppendBase64(dst, text []byte) ([]byte, error) {
+	encoding := base64.RawStdEncoding
+	for i, c := range text {
+		switch c {
+		case '-', '_':
+			encoding = base64.RawURLEncoding
+		case '\n', '\r': // the base64 package would pass over them
+			return dst, base64.CorruptInputError(i)
+		}
+	}
+	if len(text)%4 == 0 {
+		text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("=")), []byte("="))
+	}
+	encoding = encoding.Strict()
+	const full = maxBinaryChunk / 3 * 4 // a chunk's size is a multiple of three, so no group of four characters is parted
+	for len(text) > full {
+		var err error
+		dst, err = encoding.AppendDecode(append(dst, 'A', 0xff, 0xff), text[:full])
+		if err != nil {
+			return dst, err
+		}
+		text = text[full:]
+	}
+	return encoding.AppendDecode(appendBinaryHead(dst, encoding.DecodedLen(len(text))), text)
 }

@@ -29,10 +29,8 @@ func AppendListLength(dst []byte, length int) []byte {
 	return AppendInt(append(dst, 0x58), int32(length))
 }
 
-// AppendTypedListLength opens a list of a known length and type, such as "[string" or "[object".
+// AppendTypedListLength opens a list of a known length and type, such as "[string" or "[object". There is a shorter form
+// for up to seven elements, but this is the one that Dubbo's own clients send.
 func AppendTypedListLength(dst []byte, typ string, length int) []byte {
-	if length <= 7 {
-		return AppendString(append(dst, byte(0x70+length)), typ)
-	}
 	return AppendInt(AppendString(append(dst, 'V'), typ), int32(length))
 }

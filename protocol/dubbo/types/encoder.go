@@ -33,14 +33,10 @@ const DefaultMaxDepth = 200
 // message) and memory that the next call uses again. The zero value is ready for a call with default options. It is used
 // by one goroutine at a time.
 type Encoder struct {
-	opts     Options
-	maxDepth int
-	classes  hessian.Classes
-	src      []byte
-	pos      int
-	depth    int
-	scratch  []byte
-	keys     keySet
+	scanner
+	opts    Options
+	classes hessian.Classes
+	keys    keySet
 }
 
 // Reset starts another message. A nil o is the default.
@@ -65,17 +61,12 @@ const keptScratch = 64 << 10
 // The value must fit the type exactly: no fractions for whole numbers, nothing out of range, no unknown property (unless
 // options say so), no key twice in an object, no key "class". A property may be absent.
 func (e *Encoder) AppendJSON(dst []byte, t *Type, json []byte) (out, rest []byte, err error) {
-	e.start(json)
+	e.start(json, e.opts.MaxDepth)
+	e.keys.release(0)
 	out, err = e.value(dst, t)
 	rest = e.src[e.pos:]
 	e.src = nil
 	return out, rest, err
-}
-
-// AppendText appends text from a path, a query, a header or a cookie to dst as hessian2 of type t. Scalars are written
-// plainly, as in yyyy-MM-dd for a date; lists, maps and beans are given as JSON. Errors are *ArgumentError.
-func (e *Encoder) AppendText(dst []byte, t *Type, text string) ([]byte, error) {
-	return e.text(dst, t, text)
 }
 
 // AppendNull appends null, which a primitive refuses.

@@ -32,29 +32,29 @@ type property struct {
 type kind uint8
 
 const (
-	opaqueKind      kind = iota // Object and everything we know nothing about: written by the kind of JSON
-	wholeKind                   // byte, short, int: hessian int; long: hessian long
-	floatKind                   // float
-	doubleKind                  // double
-	boolKind                    //
-	charKind                    //
-	stringKind                  //
-	enumKind                    // a name
-	decimalKind                 // BigDecimal: its text
-	bigIntKind                  // BigInteger: its text
-	numberKind                  // java.lang.Number
-	dateKind                    // java.util.Date: hessian date
-	sqlDateKind                 // java.sql.Date, Time, Timestamp: text in the provider's zone
-	localDateKind               // the three of ISO text
-	localTimeKind               //
-	localDateTime               //
-	temporalKind                // the java.time types that travel as handles
-	uuidKind                    //
-	binaryKind                  // byte[]
-	listKind                    // lists, sets, arrays
-	mapKind                     //
-	beanKind                    //
-	unsupportedKind             // takes only null
+	opaqueKind        kind = iota // Object and everything we know nothing about: written by the kind of JSON
+	wholeKind                     // byte, short, int: hessian int; long: hessian long
+	floatKind                     // float
+	doubleKind                    // double
+	boolKind                      //
+	charKind                      //
+	stringKind                    //
+	enumKind                      // a name
+	decimalKind                   // BigDecimal: its text
+	bigIntKind                    // BigInteger: its text
+	numberKind                    // java.lang.Number
+	dateKind                      // java.util.Date: hessian date
+	sqlDateKind                   // java.sql.Date, Time, Timestamp: text in the provider's zone
+	localDateKind                 // the three of ISO text
+	localTimeKind                 //
+	localDateTimeKind             //
+	temporalKind                  // the java.time types that travel as handles
+	uuidKind                      //
+	binaryKind                    // byte[]
+	listKind                      // lists, sets, arrays
+	mapKind                       //
+	beanKind                      //
+	unsupportedKind               // takes only null
 )
 
 // Name is the type as Java writes it, with type arguments.

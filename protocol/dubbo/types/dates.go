@@ -1,0 +1,103 @@
+package types
+
+import (
+	"time"
+
+	"github.com/sluice-gateway/sluice/protocol/dubbo/hessian"
+)
+
+// takesMillis tells whether a whole number means milliseconds since 1970 for the type.
+func (t *Type) takesMillis() bool {
+	return t.kind == dateKind || t.kind == sqlDateKind || t.kind == temporalKind && t.handle == hessian.InstantHandle
+}
+
+// fromMillis appends a moment that is given in milliseconds since 1970 (or a year, which is a plain number as well).
+func (e *Encoder) fromMillis(dst []byte, t *Type, text []byte, got func([]byte) string) ([]byte, error) {
+	ms, ok := parseInt(text)
+	if !ok {
+		return dst, t.mismatch(got(text))
+	}
+	switch {
+	case t.kind == dateKind:
+		return hessian.AppendDate(dst, ms), nil
+	case t.kind == sqlDateKind:
+		return e.appendSQL(dst, t, time.UnixMilli(ms), got(text))
+	case t.handle == hessian.InstantHandle:
+		return e.appendSeconds(dst, t.handle, floor(ms, 1000), int32(ms-floor(ms, 1000)*1000)), nil
+	case t.handle == hessian.YearHandle && ms >= -999_999_999 && ms <= 999_999_999:
+		return hessian.AppendInt(e.classes.AppendObject(dst, t.handle), int32(ms)), nil
+	}
+	return dst, t.mismatch(got(text))
+}
+
+// floor divides and rounds down.
+func floor(v, by int64) int64 {
+	q := v / by
+	if v%by < 0 {
+		q--
+	}
+	return q
+}
+
+// fromTime appends a date or a time that is given as text.
+func (e *Encoder) fromTime(dst []byte, t *Type, text []byte) ([]byte, error) {
+	if t.kind == temporalKind {
+		return e.fromTemporal(dst, t, text)
+	}
+	m, ok := parseMoment(text)
+	if !ok || m.zone != nil {
+		return dst, t.mismatch(describeString(text))
+	}
+	switch t.kind {
+	case dateKind:
+		if m.hasDate {
+			return hessian.AppendDate(dst, m.time(e.opts.DateZone).UnixMilli()), nil
+		}
+	case sqlDateKind:
+		return e.fromSQL(dst, t, m, text)
+	case localDateKind:
+		if m.hasDate && !m.hasTime {
+			return hessian.AppendString(dst, text), nil
+		}
+	case localTimeKind:
+		if !m.hasDate && !m.hasOffset {
+			return hessian.AppendString(dst, text), nil
+		}
+	case localDateTimeKind:
+		if m.hasDate && m.hasTime && m.separator == 'T' && !m.hasOffset {
+			return hessian.AppendString(dst, text), nil
+		}
+	}
+	return dst, t.mismatch(describeString(text))
+}
+
+// sqlLayout is the only form in which providers read java.sql.Date, Time and Timestamp, all three.
+const sqlLayout = "2006-01-02 15:04:05"
+
+func (e *Encoder) fromSQL(dst []byte, t *Type, m moment, text []byte) ([]byte, error) {
+	if !m.hasDate {
+		if t.erased != "java.sql.Time" {
+			return dst, t.mismatch(describeString(text))
+		}
+		m.year, m.month, m.day = 1970, 1, 1
+	}
+	zone := e.zone()
+	return e.appendSQL(dst, t, m.time(zone), describeString(text))
+}
+
+func (e *Encoder) zone() *time.Location {
+	if e.opts.DateZone == nil {
+		return time.UTC
+	}
+	return e.opts.DateZone
+}
+
+// appendSQL appends a moment in the zone of the provider, which loses what is below a second.
+func (e *Encoder) appendSQL(dst []byte, t *Type, at time.Time, got string) ([]byte, error) {
+	at = at.In(e.zone())
+	if y := at.Year(); y < 0 || y > 9999 {
+		return dst, t.mismatch(got)
+	}
+	var text [len(sqlLayout)]byte
+	return hessian.AppendString(dst, at.AppendFormat(text[:0], sqlLayout)), nil
+}
