@@ -117,7 +117,7 @@ func validateInstances(field string, list []Instance) []error {
 			errs = append(errs, fmt.Errorf("%s.address: is missing", at))
 			continue
 		}
-		if _, _, err := net.SplitHostPort(list[n].Address); err != nil {
+		if !splits(list[n].Address) {
 			errs = append(errs, fmt.Errorf("%s: address %q: must be host:port", at, list[n].Address))
 			continue
 		}
@@ -134,6 +134,15 @@ func validateInstances(field string, list []Instance) []error {
 		seen[key] = n
 	}
 	return errs
+}
+
+func splits(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.Atoi(port)
+	return err == nil
 }
 
 // instance is what the registry pushes. An address that cannot be split gives an instance without host or port, which

@@ -63,7 +63,7 @@ func Snapshot(entries []Entry, service registry.ServiceName) registry.Snapshot {
 	type identity struct{ group, version, protocol, address string }
 	seen := map[identity]bool{}
 	for _, e := range entries {
-		if !asks(service, e.Name) {
+		if !Asks(service, e.Name) {
 			continue
 		}
 		for _, i := range e.Instances {
@@ -79,7 +79,8 @@ func Snapshot(entries []Entry, service registry.ServiceName) registry.Snapshot {
 	return snapshot
 }
 
-func asks(service, name registry.ServiceName) bool {
+// Asks reports whether a service of this exact name is one that a watch of service is about.
+func Asks(service, name registry.ServiceName) bool {
 	if name.Kind != service.Kind || name.Name != service.Name {
 		return false
 	}
