@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/sluice-gateway/sluice/config"
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
@@ -15,7 +14,7 @@ import (
 // Service is one service of one registry, treated in one way.
 type Service struct {
 	key      discovery.Key
-	settings config.Service
+	settings Settings
 	store    *Store
 	turn     atomic.Uint64
 	state    atomic.Pointer[state]

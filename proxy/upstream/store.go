@@ -30,6 +30,10 @@ type Store struct {
 	catalogue *discovery.Catalogue
 	dialers   map[string]Dialer
 
+	ctx     context.Context //nolint:containedctx // the life of the store: clients that are being closed must not outlive it
+	cancel  context.CancelFunc
+	closing sync.WaitGroup
+
 	mu       sync.Mutex
 	services map[discovery.Key][]*Service // one a way of treatment; more than one only while plans change
 	loads    map[loadKey]*loadEntry
@@ -48,8 +52,9 @@ type loadEntry struct {
 
 // NewStore returns an empty Store. dialers is keyed by an endpoint's protocol.
 func NewStore(logger *slog.Logger, catalogue *discovery.Catalogue, dialers map[string]Dialer) *Store {
+	ctx, cancel := context.WithCancel(context.Background())
 	return &Store{
-		logger: logger, catalogue: catalogue, dialers: dialers,
+		ctx: ctx, cancel: cancel, logger: logger, catalogue: catalogue, dialers: dialers,
 		services: map[discovery.Key][]*Service{}, loads: map[loadKey]*loadEntry{},
 	}
 }
@@ -64,15 +69,19 @@ func (s *Store) Acquire(key discovery.Key, settings config.Service) (*Service, e
 	if _, err := s.dialer(settings.Protocol); err != nil {
 		return nil, err
 	}
+	tlsConfig, err := loadTLS(settings.TLS)
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
 	s.mu.Lock()
 	for _, svc := range s.services[key] {
-		if reflect.DeepEqual(svc.settings, settings) {
+		if reflect.DeepEqual(svc.settings.Service, settings) {
 			svc.refs++
 			s.mu.Unlock()
 			return svc, nil
 		}
 	}
-	svc := &Service{key: key, settings: settings, store: s, refs: 1}
+	svc := &Service{key: key, settings: Settings{settings, tlsConfig}, store: s, refs: 1}
 	first := &state{service: key.Service.String()}
 	svc.finish(first)
 	svc.state.Store(first)
@@ -167,12 +176,22 @@ func (s *Store) releaseLoad(key discovery.Key, id string) {
 	}
 }
 
-// leave is called for an instance that a service no longer has.
+// leave is called for an instance that a service no longer has. It does not wait.
 func (s *Store) leave(key discovery.Key, i *instance) {
-	if err := i.client.Close(); err != nil {
-		s.logger.Debug("close client", "service", key.String(), "instance", i.endpoint.ID, "error", err)
-	}
 	s.releaseLoad(key, i.endpoint.ID)
+	s.closing.Go(func() {
+		if err := i.client.Close(s.ctx); err != nil {
+			s.logger.Debug("close client", "service", key.String(), "instance", i.endpoint.ID, "error", err)
+		}
+	})
+}
+
+// Close waits until the clients of all released services are closed, or ctx ends; then they are cut.
+func (s *Store) Close(ctx context.Context) {
+	stop := context.AfterFunc(ctx, s.cancel)
+	s.closing.Wait()
+	stop()
+	s.cancel()
 }
 
 func (s *Store) forget(now time.Time) {

@@ -1,0 +1,181 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-gateway/sluice/config"
+	"github.com/sluice-gateway/sluice/discovery"
+	"github.com/sluice-gateway/sluice/flowcontrol"
+	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/proxy/filter"
+	"github.com/sluice-gateway/sluice/proxy/route"
+	"github.com/sluice-gateway/sluice/proxy/upstream"
+	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/telemetry"
+)
+
+// compiler builds one plan out of the gateway's stores.
+type compiler struct {
+	gateway *Gateway
+	doc     *config.Document
+	log     *telemetry.AccessLog
+}
+
+// compile builds every route of the document. A route that cannot be built is left out and named; what it had taken is
+// given back.
+func (c *compiler) compile() (*Plan, []config.RefusedRoute) {
+	plan := &Plan{document: c.doc, limits: map[string]flowcontrol.Limits{}, at: time.Now(), log: c.log}
+	builder := route.NewBuilder[*compiled]()
+	var refused []config.RefusedRoute
+	for i := range c.doc.Routes {
+		r := &c.doc.Routes[i]
+		built, preflight, err := c.route(r)
+		if err == nil {
+			err = builder.Add(route.Entry[*compiled]{Match: r.Match, Preflight: preflight, Value: built})
+			if err != nil {
+				err = fmt.Errorf("match.%w", err)
+			}
+		}
+		if err != nil {
+			built.free()
+			refused = append(refused, refusedRoute(r, err))
+			continue
+		}
+		plan.routes = append(plan.routes, built)
+		if r.FlowControl != nil {
+			plan.limits[resource(r)] = limits(r.FlowControl)
+		}
+	}
+	plan.table = builder.Table()
+	return plan, refused
+}
+
+func refusedRoute(r *config.Route, err error) config.RefusedRoute {
+	return config.RefusedRoute{Name: r.Name, Pos: r.Pos, Problems: config.Problems{{Pos: r.Pos, Path: "routes." + r.Name, Message: err.Error()}}}
+}
+
+// route builds the chain of one route: filters in their order, then flow control, then the target, so that a filter that
+// turns a request away costs the service no share of its limit. The result is never nil.
+func (c *compiler) route(r *config.Route) (built *compiled, preflight bool, err error) {
+	built = &compiled{config: r, counts: c.gateway.metrics.Route(r.Name), log: c.log}
+	var filters []protocol.Filter
+	for i := range r.Filters {
+		cfg, ok := r.Filters[i].Config.(filter.Config)
+		if !ok {
+			return built, false, fmt.Errorf("filters[%d]: %s is not a filter", i, r.Filters[i].Name)
+		}
+		f, err := cfg.Build()
+		if err != nil {
+			return built, false, fmt.Errorf("filters[%d].%s: %w", i, r.Filters[i].Name, err)
+		}
+		filters = append(filters, f)
+		if p, ok := cfg.(filter.Preflighter); ok && p.AnswersPreflight() {
+			preflight = true
+		}
+	}
+	if r.FlowControl != nil {
+		if err := limits(r.FlowControl).Validate(); err != nil {
+			return built, false, fmt.Errorf("flowControl.%w", err)
+		}
+		filters = append(filters, c.gateway.flow.Guard(resource(r)).Filter())
+	}
+	end, err := c.target(r, built)
+	if err != nil {
+		return built, false, fmt.Errorf("to: %w", err)
+	}
+	built.handler = protocol.Chain(end, filters...)
+	return built, preflight, nil
+}
+
+// resource is the name of a route in flow control, as Sentinel's users know it: the route's own.
+func resource(r *config.Route) string { return r.Name }
+
+func limits(f *config.FlowControl) flowcontrol.Limits {
+	return flowcontrol.Limits{QPS: f.QPS, Concurrency: f.Concurrency}
+}
+
+// target builds what a route ends in.
+func (c *compiler) target(r *config.Route, built *compiled) (protocol.Handler, error) {
+	to := r.To
+	if to == nil {
+		return protocol.HandlerFunc(unanswered), nil
+	}
+	reg, err := c.registry(to.Registry)
+	if err != nil {
+		return nil, err
+	}
+	if to.Dubbo != nil {
+		return c.dubbo(r, reg, built)
+	}
+	name := registry.ServiceName{Name: to.Service, Group: to.Group}
+	if template, dynamic := upstream.ParseTemplate(to.Service); dynamic {
+		d := c.gateway.store.AcquireDynamic(reg, to.Group, template, func(n registry.ServiceName) config.Service {
+			return settings(c.doc, reg, n)
+		})
+		built.release = append(built.release, d.Close)
+		return upstream.NewDynamicTarget(d, int64(to.Timeout), to.Retries.Attempts), nil
+	}
+	svc, err := c.acquire(reg, name, built)
+	if err != nil {
+		return nil, err
+	}
+	return upstream.NewTarget(svc, int64(to.Timeout), to.Retries.Attempts), nil
+}
+
+func (c *compiler) acquire(reg string, name registry.ServiceName, built *compiled) (*upstream.Service, error) {
+	svc, err := c.gateway.store.Acquire(discovery.Key{Registry: reg, Service: name}, settings(c.doc, reg, name))
+	if err != nil {
+		return nil, err
+	}
+	built.release = append(built.release, func() { c.gateway.store.Release(svc) })
+	return svc, nil
+}
+
+// registry resolves the name of a registry, which may be left out where there is only one.
+func (c *compiler) registry(name string) (string, error) {
+	if name == "" {
+		if len(c.doc.Registries) != 1 {
+			return "", fmt.Errorf("registry: is missing, and the document has %d registries", len(c.doc.Registries))
+		}
+		return c.doc.Registries[0].Name, nil
+	}
+	if !slices.ContainsFunc(c.doc.Registries, func(r config.Registry) bool { return r.Name == name }) {
+		return "", fmt.Errorf("registry: there is no registry %q", name)
+	}
+	return name, nil
+}
+
+// settings says how a service is treated: by the first entry that matches, or by the defaults.
+func settings(doc *config.Document, reg string, name registry.ServiceName) config.Service {
+	for i := range doc.Services {
+		m := doc.Services[i].Match
+		if (m.Registry == "" || m.Registry == reg) && matches(m.Service, name.Name) {
+			return doc.Services[i]
+		}
+	}
+	var s config.Service
+	s.SetDefaults()
+	return s
+}
+
+// matches compares a service's name with a pattern in which "*" is any text.
+func matches(pattern, name string) bool {
+	if pattern == "" || pattern == "*" {
+		return true
+	}
+	if !strings.ContainsAny(pattern, "*") {
+		return pattern == name
+	}
+	// A service's name may hold slashes and brackets, which path.Match gives a meaning.
+	escape := strings.NewReplacer(`\`, `\\`, `[`, `\[`, `?`, `\?`, `/`, "\x00")
+	ok, err := path.Match(escape.Replace(pattern), strings.ReplaceAll(name, "/", "\x00"))
+	return ok && err == nil
+}
+
+// errUnanswered is what a route without target and without a filter that answers comes to; Parse refuses such a route.
+var errUnanswered = errors.New("no filter of the route answered, and it has no target")

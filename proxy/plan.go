@@ -1,0 +1,53 @@
+package proxy
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-gateway/sluice/config"
+	"github.com/sluice-gateway/sluice/flowcontrol"
+	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/proxy/route"
+	"github.com/sluice-gateway/sluice/telemetry"
+)
+
+// Plan is a compiled document. It never changes.
+type Plan struct {
+	table  *route.Table[*compiled]
+	routes []*compiled
+	limits map[string]flowcontrol.Limits
+	// document is what it was compiled from, without the routes that were refused.
+	document *config.Document
+	at       time.Time
+	log      *telemetry.AccessLog
+}
+
+// compiled is one route: the head of its chain of handlers, and its books. It is its own finisher.
+type compiled struct {
+	config  *config.Route
+	handler protocol.Handler
+	counts  *telemetry.Route
+	log     *telemetry.AccessLog
+	// inflight counts requests of this plan's route, so that what the route holds can be released when a newer plan has
+	// taken over and the last request has ended.
+	inflight atomic.Int64
+	release  []func()
+}
+
+// Finish implements protocol.Finisher.
+func (c *compiled) Finish(req *protocol.Request, resp *protocol.Response, err error) {
+	nanos := protocol.Now() - req.Start
+	if err != nil && req.Record.Err == nil {
+		req.Record.Err = err
+	}
+	c.counts.End(&req.Record, resp.Status, nanos)
+	c.log.Log(req, resp.Status, nanos)
+	c.inflight.Add(-1)
+}
+
+func (c *compiled) free() {
+	for _, release := range c.release {
+		release()
+	}
+	c.release = nil
+}

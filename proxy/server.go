@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/telemetry"
+)
+
+// server is the Handler that listeners hand requests to. It never returns an error.
+type server struct {
+	plan atomic.Pointer[Plan]
+	// lost stands for the route of requests that match none.
+	lost *telemetry.Route
+}
+
+// Serve implements protocol.Handler.
+func (s *server) Serve(ctx context.Context, req *protocol.Request) (*protocol.Response, error) {
+	if req.Start == 0 {
+		req.Start = protocol.Now()
+	}
+	if id := req.Header.Value(protocol.NameXRequestID); id != "" && req.ID == "" {
+		req.ID = id
+	}
+	for {
+		p := s.plan.Load()
+		c, ok, allow := p.table.Match(req)
+		if !ok {
+			return s.noRoute(p, req, allow), nil
+		}
+		// A plan is given up when no request of it is counted. Counting first and looking again closes the gap between
+		// loading the pointer and being counted: whoever was too late sees the new plan.
+		c.inflight.Add(1)
+		if s.plan.Load() != p {
+			c.inflight.Add(-1)
+			continue
+		}
+		return c.serve(ctx, req), nil
+	}
+}
+
+func (c *compiled) serve(ctx context.Context, req *protocol.Request) *protocol.Response {
+	c.counts.Begin()
+	req.Record.Route = c.config.Name
+	var resp *protocol.Response
+	defer func() {
+		// A panic below is the listener's to report; here only the books must not stay open.
+		if resp == nil {
+			req.Record.Code = protocol.CodeInternal
+			c.counts.End(&req.Record, 500, protocol.Now()-req.Start)
+			c.inflight.Add(-1)
+		}
+	}()
+	answer, err := c.handler.Serve(ctx, req)
+	if err != nil {
+		answer = render(req, err)
+	}
+	answer.OnClose(c)
+	resp = answer
+	return resp
+}
+
+// noRoute answers a request that no route wants.
+func (s *server) noRoute(p *Plan, req *protocol.Request, allow string) *protocol.Response {
+	s.lost.Begin()
+	e := protocol.NewError(404, protocol.CodeNoRoute, "no route matches this host and path")
+	if allow != "" {
+		e = protocol.NewError(405, protocol.CodeMethodNotAllowed, "no route takes this method here")
+		e.Allow = allow
+	}
+	resp := render(req, e)
+	resp.OnClose(&lost{s.lost, p.log})
+	return resp
+}
+
+// lost keeps the books of a request without a route.
+type lost struct {
+	counts *telemetry.Route
+	log    *telemetry.AccessLog
+}
+
+// Finish implements protocol.Finisher.
+func (l *lost) Finish(req *protocol.Request, resp *protocol.Response, err error) {
+	nanos := protocol.Now() - req.Start
+	l.counts.End(&req.Record, resp.Status, nanos)
+	l.log.Log(req, resp.Status, nanos)
+}
+
+// unanswered is the end of a route whose filters answer themselves.
+func unanswered(context.Context, *protocol.Request) (*protocol.Response, error) {
+	return nil, errUnanswered
+}

@@ -1,0 +1,76 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/sluice-gateway/sluice/config"
+	"github.com/sluice-gateway/sluice/discovery"
+	"github.com/sluice-gateway/sluice/protocol/dubbo"
+	"github.com/sluice-gateway/sluice/protocol/http1"
+	"github.com/sluice-gateway/sluice/proxy/balance"
+)
+
+// DialHTTP1 reaches an instance by HTTP/1.1: with TLS if the service says so, or the instance's protocol is "https".
+func DialHTTP1(endpoint *discovery.Endpoint, s *Settings, _ *balance.Load) (Client, error) {
+	cfg := http1.ClientConfig{
+		Address: endpoint.ID, TLS: s.TLSConfig,
+		MaxConnections: s.Connections.Max, MaxPending: s.Connections.Pending,
+		IdleTimeout: s.Connections.Idle, MaxAge: s.Connections.Age,
+		ConnectTimeout: s.Timeouts.Connect, ResponseTimeout: s.Timeouts.Response, BodyIdleTimeout: s.Timeouts.Idle,
+		PreserveHost: s.PreserveHost,
+	}
+	if cfg.MaxPending == 0 {
+		cfg.MaxPending = -1 // the document's 0 lets none wait; the client's has no bound
+	}
+	if cfg.TLS == nil && endpoint.Protocol == "https" {
+		cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return http1Client{http1.NewClient(cfg)}, nil
+}
+
+type http1Client struct{ *http1.Client }
+
+// Close implements Client; nothing has to be waited for.
+func (c http1Client) Close(context.Context) error { return c.Client.Close() }
+
+// DialDubbo reaches a provider by the dubbo protocol. Its announcements of a stop reach the balancer through load.
+func DialDubbo(endpoint *discovery.Endpoint, s *Settings, load *balance.Load) (Client, error) {
+	if s.TLSConfig != nil {
+		return nil, errors.New("the dubbo protocol is spoken without TLS")
+	}
+	return dubbo.NewClient(dubbo.ClientConfig{
+		Address: endpoint.ID, Group: endpoint.Group, Version: endpoint.Version, Path: endpoint.Path,
+		ConnectTimeout: s.Timeouts.Connect, OnDrain: load.SetDraining,
+	}), nil
+}
+
+// loadTLS reads the files that a service's section names.
+func loadTLS(c *config.UpstreamTLS) (*tls.Config, error) {
+	if c == nil {
+		return nil, nil
+	}
+	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, fmt.Errorf("ca: %w", err)
+		}
+		out.RootCAs = x509.NewCertPool()
+		if !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca: %s holds no certificate", c.CA)
+		}
+	}
+	if c.Cert != "" || c.Key != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("cert: %w", err)
+		}
+		out.Certificates = []tls.Certificate{pair}
+	}
+	return out, nil
+}
