@@ -65,10 +65,14 @@ func newZooKeeper(ctx context.Context, o options) (*ZooKeeper, error) {
 		s.close()
 		return nil, fmt.Errorf("write zoo.cfg: %w", err)
 	}
-	args := jvmFlags("-Dzookeeper.extendedTypesEnabled=true", "-Dzookeeper.forceSync=no")
+	args := jvmFlags("-Dzookeeper.extendedTypesEnabled=true", "-Dzookeeper.forceSync=no", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
 	args = append(args, o.jvm...)
 	args = append(args, "-cp", zooKeeperJar+":"+slf4jJar, "org.apache.zookeeper.server.ZooKeeperServerMain", config)
-	s.command = func() *exec.Cmd { return exec.Command(java, args...) }
+	s.command = func() *exec.Cmd {
+		cmd := exec.Command(java, args...)
+		cmd.Dir = s.dir
+		return cmd
+	}
 	s.ready = z.ready
 	if err := s.launch(ctx); err != nil {
 		return nil, err
