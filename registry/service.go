@@ -61,3 +61,11 @@ func ParseServiceName(kind Kind, s string) ServiceName {
 func (n ServiceName) Matches(group, version string) bool {
 	return (n.Group == "*" || n.Group == group) && (n.Version == "*" || n.Version == version)
 }
+
+// String is the word that status shows.
+func (k Kind) String() string {
+	if k == Dubbo {
+		return "dubbo"
+	}
+	return "plain"
+}

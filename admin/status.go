@@ -1,0 +1,222 @@
+package admin
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"github.com/sluice-gateway/sluice/config"
+	"github.com/sluice-gateway/sluice/discovery"
+	"github.com/sluice-gateway/sluice/proxy"
+	"github.com/sluice-gateway/sluice/proxy/upstream"
+)
+
+// The answer of /api/v1/status. Its names are stable; members may be added.
+type (
+	statusDoc struct {
+		Version    string         `json:"version"`
+		Started    time.Time      `json:"started"`
+		Ready      bool           `json:"ready"`
+		Waiting    []string       `json:"waiting,omitempty"`
+		Plan       planDoc        `json:"plan"`
+		Listeners  []listenerDoc  `json:"listeners"`
+		Registries []registryDoc  `json:"registries"`
+		Routes     []routeDoc     `json:"routes"`
+		Services   []serviceDoc   `json:"services"`
+		Refused    []refusedRoute `json:"refusedRoutes,omitempty"`
+	}
+	planDoc struct {
+		Applied time.Time `json:"applied"`
+		Age     string    `json:"age"`
+		// Rejected is why a newer document is not in force.
+		Rejected   string     `json:"rejected,omitempty"`
+		RejectedAt *time.Time `json:"rejectedAt,omitempty"`
+	}
+	listenerDoc struct {
+		Name        string `json:"name"`
+		Address     string `json:"address"`
+		Connections int    `json:"connections"`
+		Idle        int    `json:"idle"`
+		Parked      int    `json:"parked"`
+		InFlight    int    `json:"inFlight"`
+		Rejected    uint64 `json:"rejectedRequests"`
+	}
+	registryDoc struct {
+		Name        string     `json:"name"`
+		State       string     `json:"state"`
+		Since       time.Time  `json:"since"`
+		LastPush    *time.Time `json:"lastPush,omitempty"`
+		LastPushAge string     `json:"lastPushAge,omitempty"`
+		LastError   string     `json:"lastError,omitempty"`
+		LastErrorAt *time.Time `json:"lastErrorAt,omitempty"`
+	}
+	routeDoc struct {
+		Name     string   `json:"name"`
+		Position string   `json:"position"`
+		Hosts    []string `json:"hosts,omitempty"`
+		Methods  []string `json:"methods,omitempty"`
+		Path     string   `json:"path"`
+		Filters  []string `json:"filters,omitempty"`
+		To       string   `json:"to,omitempty"`
+		Requests uint64   `json:"requests"`
+		InFlight int64    `json:"inFlight"`
+		// Earlier is true when the newest version of the route was refused and this is the one before.
+		Earlier bool `json:"earlierVersion,omitempty"`
+	}
+	refusedRoute struct {
+		Name     string   `json:"name"`
+		Position string   `json:"position"`
+		Problems []string `json:"problems"`
+	}
+	serviceDoc struct {
+		Name      string        `json:"name"`
+		Registry  string        `json:"registry"`
+		Kind      string        `json:"kind"`
+		Policy    string        `json:"policy"`
+		Answered  bool          `json:"answered"`
+		LastPush  *time.Time    `json:"lastPush,omitempty"`
+		Instances []instanceDoc `json:"instances"`
+		Excluded  []excludedDoc `json:"excluded,omitempty"`
+		Skipped   int           `json:"skipped,omitempty"`
+		// SkippedEntries name some of the entries that make no sense.
+		SkippedEntries []string `json:"skippedEntries,omitempty"`
+	}
+	instanceDoc struct {
+		Address  string            `json:"address"`
+		Protocol string            `json:"protocol,omitempty"`
+		Weight   float64           `json:"weight"`
+		Zone     string            `json:"zone,omitempty"`
+		Group    string            `json:"group,omitempty"`
+		Version  string            `json:"version,omitempty"`
+		Metadata map[string]string `json:"metadata,omitempty"`
+		Draining bool              `json:"draining,omitempty"`
+		InFlight int64             `json:"inFlight"`
+		Requests uint64            `json:"requests"`
+		Failures uint64            `json:"failures"`
+		// LatencyMs is the peak moving average that balancing goes by.
+		LatencyMs float64 `json:"latencyMs"`
+	}
+	excludedDoc struct {
+		Address string `json:"address"`
+		Reason  string `json:"reason"`
+	}
+)
+
+func statusOf(st proxy.Status, version string, now time.Time) statusDoc {
+	doc := statusDoc{
+		Version: version, Started: st.Started, Ready: st.Ready, Waiting: st.Waiting,
+		Plan:      planDoc{Applied: st.Applied, Age: age(now, st.Applied), Rejected: st.Rejected, RejectedAt: when(st.RejectedAt)},
+		Listeners: []listenerDoc{}, Registries: []registryDoc{}, Routes: []routeDoc{}, Services: []serviceDoc{},
+	}
+	for _, l := range st.Listeners {
+		doc.Listeners = append(doc.Listeners, listenerDoc{
+			Name: l.Name, Address: l.Address, Connections: l.Stats.Open, Idle: l.Stats.Idle, Parked: l.Stats.Parked,
+			InFlight: l.Stats.InFlight, Rejected: l.Stats.Rejected,
+		})
+	}
+	for _, r := range st.Registries {
+		doc.Registries = append(doc.Registries, registryDoc{
+			Name: r.Name, State: r.State.String(), Since: r.Since, LastPush: when(r.LastPush), LastPushAge: age(now, r.LastPush),
+			LastError: r.LastError, LastErrorAt: when(r.LastErrorAt),
+		})
+	}
+	for _, r := range st.Routes {
+		doc.Routes = append(doc.Routes, routeOf(r))
+	}
+	for _, r := range st.Refused {
+		out := refusedRoute{Name: r.Name, Position: r.Pos.String()}
+		for _, p := range r.Problems {
+			out.Problems = append(out.Problems, p.Error())
+		}
+		doc.Refused = append(doc.Refused, out)
+	}
+	for _, s := range st.Services {
+		doc.Services = append(doc.Services, serviceOf(s))
+	}
+	return doc
+}
+
+func routeOf(r proxy.RouteStatus) routeDoc {
+	out := routeDoc{
+		Name: r.Config.Name, Position: r.Config.Pos.String(), Hosts: r.Config.Match.Hosts, Methods: r.Config.Match.Methods,
+		Path: r.Config.Match.Path, To: target(r.Config.To), Requests: r.Requests, InFlight: r.InFlight, Earlier: r.Earlier,
+	}
+	for _, f := range r.Config.Filters {
+		out.Filters = append(out.Filters, f.Name)
+	}
+	return out
+}
+
+// target is where a route goes, in a few words.
+func target(to *config.Target) string {
+	if to == nil {
+		return ""
+	}
+	var b strings.Builder
+	if d := to.Dubbo; d != nil {
+		b.WriteString("dubbo ")
+		if d.Group != "" {
+			b.WriteString(d.Group + "/")
+		}
+		b.WriteString(d.Interface)
+		if d.Version != "" {
+			b.WriteString(":" + d.Version)
+		}
+		b.WriteString("." + d.Method)
+	} else {
+		b.WriteString(to.Service)
+	}
+	if to.Registry != "" {
+		b.WriteString("@" + to.Registry)
+	}
+	return b.String()
+}
+
+func serviceOf(s upstream.ServiceStatus) serviceDoc {
+	out := serviceDoc{
+		Name: s.Key.Service.String(), Registry: s.Key.Registry, Kind: s.Key.Service.Kind.String(), Policy: s.Policy,
+		Answered: s.Answered, LastPush: when(s.At), Instances: []instanceDoc{}, Skipped: s.Skipped, SkippedEntries: s.SkippedEntries,
+	}
+	for _, i := range s.Instances {
+		out.Instances = append(out.Instances, instanceOf(i))
+	}
+	for _, x := range s.Excluded {
+		out.Excluded = append(out.Excluded, excludedDoc{x.ID, x.Reason})
+	}
+	return out
+}
+
+func instanceOf(i upstream.InstanceStatus) instanceDoc {
+	e := &i.Endpoint
+	return instanceDoc{
+		Address: e.ID, Protocol: e.Protocol, Weight: e.Weight, Zone: e.Zone, Group: e.Group, Version: e.Version,
+		Metadata: visible(e), Draining: i.Draining, InFlight: i.InFlight, Requests: i.Requests, Failures: i.Failures,
+		LatencyMs: math.Round(float64(i.Latency)/float64(time.Microsecond)) / 1000,
+	}
+}
+
+// visible leaves out what nobody reads on a status page: Dubbo's long lists of methods.
+func visible(e *discovery.Endpoint) map[string]string {
+	const long = 200
+	out := make(map[string]string, len(e.Metadata))
+	for k, v := range e.Metadata {
+		if len(v) <= long {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func when(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func age(now, t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return now.Sub(t).Round(time.Millisecond).String()
+}
