@@ -153,6 +153,15 @@ func (r *Request) NewResponse() *Response {
 	return resp
 }
 
+// OpenResponse returns the exchange's response while it is not closed, and nil otherwise. Listeners use it to end an exchange
+// whose Handler panicked.
+func (r *Request) OpenResponse() *Response {
+	if !r.resp.open {
+		return nil
+	}
+	return &r.resp
+}
+
 // Reset makes r ready for the next exchange. Only its owner calls it, after the response is closed.
 func (r *Request) Reset() {
 	header, trailer, params, arena := r.Header, r.Trailer, r.Params, r.Arena

@@ -40,10 +40,11 @@ type inbound struct {
 	left    int64 // bytes that lack: of the body (fixed), of the current chunk (chunked)
 	start0  int   // where the body begins in the head's buffer, for Rewind
 	length  int64
-	seen    int64 // bytes handed over
-	limit   int64 // most bytes of a chunked body; 0 is no limit
+	seen    atomic.Int64 // bytes handed over; the listener looks while another goroutine reads
+	limit   int64        // most bytes of a chunked body; 0 is no limit
 	chunk   chunkState
 	trailer *protocol.Header
+	ended   *endSignal // fires when Next has returned the end, and at Close; nil unless somebody waits for that
 
 	closed atomic.Bool
 	busy   atomic.Bool // a goroutine is in Next
@@ -53,8 +54,8 @@ type inbound struct {
 // trailer for bodyChunked only.
 func (b *inbound) start(st *stream, src source, kind bodyKind, length, limit int64, trailer *protocol.Header) {
 	b.st, b.src, b.kind, b.length, b.limit, b.trailer = st, src, kind, length, limit, trailer
-	b.start0 = st.r
-	b.seen = 0
+	b.start0, b.ended = st.r, nil
+	b.seen.Store(0)
 	b.closed.Store(false)
 	b.busy.Store(false)
 	b.restart()
@@ -99,9 +100,13 @@ func (b *inbound) Next() ([]byte, bool, error) {
 			err = protocol.ErrBodyClosed
 		}
 		b.broke = err
+		b.ended.fire()
 		return nil, false, err
 	}
-	b.seen += int64(len(piece))
+	if b.done {
+		b.ended.fire()
+	}
+	b.seen.Add(int64(len(piece)))
 	return piece, !b.done, nil
 }
 
@@ -153,6 +158,9 @@ func (b *inbound) fill(want int64, exact bool) error {
 // fillRaw is fill that lets io.EOF through.
 func (b *inbound) fillRaw(want int64, exact bool) error {
 	for {
+		if b.closed.Load() { // looked at after readFailed may have ended an interruption
+			return protocol.ErrBodyClosed
+		}
 		limit, err := b.src.beforeRead()
 		if err != nil {
 			return err
@@ -196,13 +204,13 @@ func (b *inbound) Rewind() bool {
 		return true
 	case b.closed.Load() || b.broke != nil:
 		return false
-	case b.seen == 0 && !b.done:
+	case b.seen.Load() == 0 && !b.done:
 		return true
 	case b.kind == bodyClose || !b.st.inHead():
 		return false
 	}
 	b.st.r = b.start0
-	b.seen = 0
+	b.seen.Store(0)
 	if b.trailer != nil {
 		b.trailer.Reset()
 	}
@@ -213,9 +221,13 @@ func (b *inbound) Rewind() bool {
 // Close implements protocol.Body. It may come from another goroutine and wakes a Next that waits. What is left of the body
 // is the connection's owner's business.
 func (b *inbound) Close() error {
-	if !b.closed.Swap(true) && b.busy.Load() {
+	if b.closed.Swap(true) {
+		return nil
+	}
+	if b.busy.Load() {
 		b.st.sock.Interrupt()
 	}
+	b.ended.fire()
 	return nil
 }
 

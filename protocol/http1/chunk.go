@@ -70,20 +70,13 @@ func (b *inbound) advance() {
 			ok, err = b.trailers()
 		}
 		if err != nil {
-			b.broke = b.translate(err)
+			b.broke = b.src.malformed(err)
 			return
 		}
 		if !ok {
 			return
 		}
 	}
-}
-
-func (b *inbound) translate(err error) error {
-	if _, ok := err.(*parseError); ok {
-		return b.src.malformed(err)
-	}
-	return err
 }
 
 func (b *inbound) dataEnd() (bool, error) {

@@ -215,7 +215,7 @@ func nextToken(list string) (token, rest string) {
 	return token, rest
 }
 
-// listHas reports whether a list has an element, parameters aside.
+// listHas reports whether a comma separated list has an element, parameters aside (RFC 9110 section 5.6.1).
 func listHas(list, want string) bool {
 	for token := ""; list != ""; {
 		token, list = nextToken(list)

@@ -27,11 +27,12 @@ func (b *inbound) spliceable() (int64, bool) {
 func (b *inbound) spliceTo(s *socket.Splicer, dst *socket.Conn, write socket.Limit) (moved int64, readErr, writeErr error) {
 	b.busy.Store(true)
 	defer b.busy.Store(false)
-	if b.closed.Load() {
-		return 0, protocol.ErrBodyClosed, nil
-	}
 	b.st.dropData() // nothing is held while the kernel works
 	for b.left > 0 {
+		if b.closed.Load() {
+			b.broke = protocol.ErrBodyClosed
+			return moved, b.broke, nil
+		}
 		read, err := b.src.beforeRead()
 		if err != nil {
 			b.broke = err
@@ -39,7 +40,7 @@ func (b *inbound) spliceTo(s *socket.Splicer, dst *socket.Conn, write socket.Lim
 		}
 		n, stalled, err := s.Splice(dst, b.st.sock, b.left, read, write)
 		b.left -= n
-		b.seen += n
+		b.seen.Add(n)
 		moved += n
 		switch {
 		case err == nil:

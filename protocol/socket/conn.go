@@ -92,6 +92,9 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 // Direct reports whether bytes go to the socket as they are, so that splicing is possible.
 func (c *Conn) Direct() bool { return c.direct }
 
+// Parkable reports whether a Parker can watch the connection.
+func (c *Conn) Parkable() bool { return c.raw != nil }
+
 // Peer is the other end's address, zero if it is not TCP.
 func (c *Conn) Peer() netip.AddrPort { return addrPort(c.nc.RemoteAddr()) }
 
@@ -116,6 +119,17 @@ func (c *Conn) CloseWrite() error {
 		return w.CloseWrite()
 	}
 	return errors.ErrUnsupported
+}
+
+// Reset makes the next Close abort the connection, so that the peer cannot take the end for an orderly one.
+func (c *Conn) Reset() {
+	nc := c.nc
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	if t, ok := nc.(*net.TCPConn); ok {
+		_ = t.SetLinger(0) // fails on a closed connection only
+	}
 }
 
 // Interrupt makes a blocked read, and all later ones until Resume, return ErrInterrupted.

@@ -1,0 +1,77 @@
+package http1
+
+import (
+	"context"
+	"time"
+)
+
+// cutGrace is how long goroutines of connections that were cut may take to notice. Whoever waits for an upstream asks its
+// context about once a second.
+const cutGrace = 3 * time.Second
+
+// Shutdown stops accepting, closes idle connections, lets requests in flight finish with "Connection: close", and returns
+// when the last connection has gone. When ctx ends first, what is left is cut and ctx's error returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	empty := s.drain()
+	var err error
+	select {
+	case <-empty:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.cut(empty)
+	return err
+}
+
+// Close cuts everything at once. Handlers that run learn it from their context.
+func (s *Server) Close() error {
+	s.cut(s.drain())
+	return nil
+}
+
+// drain makes the server accept nothing new and returns a channel that is closed when no connection is left.
+func (s *Server) drain() <-chan struct{} {
+	s.mu.Lock()
+	if !s.draining.Swap(true) {
+		close(s.stopping)
+	}
+	for ln := range s.listeners {
+		_ = ln.Close()
+	}
+	if s.empty == nil {
+		s.empty = make(chan struct{})
+		if s.first == nil {
+			close(s.empty)
+		}
+	}
+	empty := s.empty
+	for c := s.first; c != nil; c = c.next {
+		// A connection sets waiting before it looks at draining, so one of the two sides sees the other.
+		if c.waiting.Load() {
+			c.sock.Interrupt()
+		}
+	}
+	s.mu.Unlock()
+	if s.parker != nil {
+		s.parker.Close() // from now on connections keep their goroutines
+	}
+	return empty
+}
+
+// cut closes the connections that are left and stops the server's goroutines.
+func (s *Server) cut(empty <-chan struct{}) {
+	s.mu.Lock()
+	for c := s.first; c != nil; c = c.next {
+		_ = c.sock.Close()
+	}
+	s.mu.Unlock()
+	s.watch.close()
+	s.serving.Wait()
+	timer := time.NewTimer(cutGrace)
+	defer timer.Stop()
+	select {
+	case <-empty:
+	case <-timer.C:
+		s.settings.Load().Logger.Warn("requests still run after their connections were cut", "listener", s.settings.Load().Name, "requests", s.inFlight.Load())
+	}
+}
