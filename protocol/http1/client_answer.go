@@ -1,0 +1,181 @@
+package http1
+
+import (
+	"runtime"
+
+	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/protocol/socket"
+)
+
+// accept makes the Response of a final head.
+func (u *upstreamConn) accept(status int, version protocol.Version) error {
+	hd, resp, req := &u.head, u.resp, u.req
+	if err := hd.framing(version); err != nil {
+		return err
+	}
+	hd.dropNamed(&resp.Header)
+	resp.Status, resp.ContentLength = status, hd.contentLength
+	u.lasting = !hd.close && (version >= protocol.HTTP11 || hd.keepAlive)
+
+	kind, length := bodyClose, int64(0)
+	switch {
+	case status == 101:
+		if req.Upgrade == "" || !protocol.EqualFold(hd.upgrade, req.Upgrade) {
+			return errUnasked
+		}
+		u.lasting, resp.Upgrade = false, true
+		resp.ContentLength = protocol.UnknownLength
+		if req.Body != nil {
+			u.pump.prepare(framingNone)
+			u.pump.start()
+		}
+	case protocol.NoBody(req.Method, status):
+		kind = bodyNone
+		if status == 204 {
+			resp.ContentLength = protocol.UnknownLength // RFC 9110 section 8.6: never sent with 204
+		}
+	case hd.chunked:
+		kind = bodyChunked
+	case hd.contentLength >= 0:
+		kind, length = bodyFixed, hd.contentLength
+	default:
+		u.lasting = false
+	}
+	u.waited, u.again = 0, false
+	u.body.start(&u.st, u, kind, length, 0, &resp.Trailer)
+	if kind == bodyNone && !u.pump.active {
+		return nil // a nil Body; Finish does what is left
+	}
+	resp.Body = &u.body
+	return nil
+}
+
+// answerBody is the Response's Body: what comes from the instance, and the duty to stop who sends to it.
+type answerBody struct {
+	inbound
+	u *upstreamConn
+}
+
+// Close implements protocol.Body. It waits until the request's body is in nobody's hands.
+func (b *answerBody) Close() error {
+	u := b.u
+	if u.ended.Load() {
+		return nil
+	}
+	if b.busy.Load() {
+		// Somebody waits in Next, so this is another goroutine: it only wakes it, and Finish does the rest.
+		return b.inbound.Close()
+	}
+	u.ended.Store(true)
+	u.stopPump()
+	if u.lasting && !u.pump.spoiled && !b.done {
+		u.drain()
+	}
+	return b.inbound.Close()
+}
+
+// drain reads the rest of an answer if it is here already and small: cheaper than another connection.
+func (u *upstreamConn) drain() {
+	for n := 0; n <= drainLimit; {
+		piece, more, err := u.body.Next()
+		if err != nil || !more {
+			return
+		}
+		n += len(piece)
+	}
+}
+
+// stopPump sees to it that nobody reads the request's body or writes to the connection any more.
+func (u *upstreamConn) stopPump() {
+	p := &u.pump
+	if !p.active {
+		return
+	}
+	p.active = false
+	if p.held {
+		p.spoiled = true // the body was announced and never sent
+		return
+	}
+	// When the instance has answered because it has the whole request, that the last write is over has only to be noticed.
+	for range lastWriteYields {
+		if len(p.done) > 0 {
+			break
+		}
+		runtime.Gosched()
+	}
+	if len(p.done) == 0 {
+		p.spoiled = true
+		_ = p.body.Close() // wakes its reader
+		u.shut()           // wakes its writer
+	}
+	<-p.done
+	if p.broken.Load() != nil {
+		p.spoiled = true
+	}
+}
+
+// lastWriteYields is some ten microseconds.
+const lastWriteYields = 100
+
+// beforeRead implements source.
+func (u *upstreamConn) beforeRead() (socket.Limit, error) {
+	if u.ended.Load() {
+		return socket.Limit{Until: 1}, nil // draining: what is not here is not waited for
+	}
+	if !u.again {
+		u.waited = 0
+	}
+	u.again = false
+	if u.resp.Upgrade {
+		return socket.Limit{}, nil
+	}
+	limit := socket.Limit{Until: u.req.Deadline, Stall: int64(wakeInterval)}
+	if idle := int64(u.client.cfg.BodyIdleTimeout); idle > 0 {
+		limit.Stall = max(1, min(limit.Stall, idle-u.waited))
+	}
+	return limit, nil
+}
+
+// readFailed implements source.
+func (u *upstreamConn) readFailed(err error) error {
+	c := u.client
+	if u.ended.Load() {
+		return err
+	}
+	switch err {
+	case socket.ErrTimeout:
+		idle := int64(c.cfg.BodyIdleTimeout)
+		u.waited += int64(wakeInterval)
+		switch {
+		case u.req.Deadline != 0 && protocol.Now() >= u.req.Deadline:
+			return u.fail(c.timeout("read body", false, errAnswerLate))
+		case idle > 0 && u.waited >= idle:
+			return u.fail(c.timeout("read body", false, errBodyStalled))
+		case u.ctx.Err() != nil:
+			return u.fail(c.clientGone(u.ctx, "read body", false))
+		}
+		u.again = true
+		return nil
+	case socket.ErrInterrupted:
+		if u.body.closed.Load() {
+			return protocol.ErrBodyClosed
+		}
+		return u.fail(u.pump.failure())
+	}
+	return u.fail(c.reset("read body", err))
+}
+
+// malformed implements source.
+func (u *upstreamConn) malformed(err error) error {
+	if err == errTruncated {
+		return u.fail(u.client.reset("read body", err))
+	}
+	return u.fail(u.client.malformed("read body", err))
+}
+
+// fail records why the answer is not whole.
+func (u *upstreamConn) fail(err error) error {
+	u.lasting = false
+	u.resp.Fail(err)
+	return err
+}
