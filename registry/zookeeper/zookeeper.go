@@ -142,11 +142,11 @@ func (z *zooKeeper) WatchServices(ctx context.Context, push func(registry.Servic
 
 // WatchDefinition reports the definition that Dubbo's providers store, of an application that has an instance if possible.
 func (z *zooKeeper) WatchDefinition(ctx context.Context, service registry.ServiceName, push func([]byte)) error {
-	for _, part := range []string{service.Name, service.Group, service.Version} {
-		if part == "" && service.Name != "" {
-			continue // no group, or no version
-		}
-		if err := checkPart(part); err != nil {
+	if err := checkPart(service.Name); err != nil {
+		return fmt.Errorf("watch the definition of %s: %w", service, err)
+	}
+	for _, part := range []string{service.Group, service.Version} {
+		if err := checkPart(part); part != "" && err != nil {
 			return fmt.Errorf("watch the definition of %s: %w", service, err)
 		}
 	}
@@ -157,11 +157,11 @@ func (z *zooKeeper) WatchDefinition(ctx context.Context, service registry.Servic
 	return z.follow(ctx, "the definition of "+service.String(), w.build)
 }
 
-// How long a follower rests after a run, so that a storm of changes costs little: three times what the run took, within
-// these bounds. A change that comes alone is handled at once.
+// How long a follower rests after a run, so that a storm of changes costs little: twice what the run took, within these
+// bounds. A change that comes alone is handled at once.
 const (
 	shortRest = 20 * time.Millisecond
-	longRest  = time.Second
+	longRest  = 200 * time.Millisecond
 )
 
 // How long a follower waits after a refusal (a node that may not be read) before it asks again.
@@ -194,7 +194,7 @@ func (z *zooKeeper) follow(ctx context.Context, what string, build func(*view) e
 			z.tree.sweep(f)
 			z.metadata.unwant(f, old)
 			retry = firstRetry
-			rest(ctx, min(max(3*time.Since(began), shortRest), longRest))
+			rest(ctx, min(max(2*time.Since(began), shortRest), longRest))
 		case errors.Is(err, errLost): // the next session wakes everybody
 			maps.Copy(f.wanted, old)
 		default:

@@ -1,0 +1,51 @@
+package zookeeper
+
+import (
+	"testing"
+
+	"github.com/go-zookeeper/zk"
+
+	"github.com/sluice-gateway/sluice/registry"
+)
+
+// What only a user may read is read with the user's password, and reported without it.
+func TestDigest(t *testing.T) {
+	secret := spring("192.0.2.1", `"port":8080`, "")
+	protect := func(r *rig) {
+		r.writer.put(r.rservices("web/a"), secret)
+		r.writer.put(r.rservices("web/open"), spring("192.0.2.2", `"port":8080`, ""))
+		for _, path := range []string{r.rservices("web/a"), r.rservices("web")} {
+			if _, err := r.writer.conn.SetACL(path, zk.DigestACL(zk.PermAll, "gateway", "secret"), -1); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Run("with", func(t *testing.T) {
+		r := newRig(t, shared, func(c *Config, _ *registry.Options) { c.Username, c.Password = "gateway", "secret" })
+		protect(r)
+		r.watch(registry.App("web")).until("both", has("http://192.0.2.1:8080", "http://192.0.2.2:8080"))
+	})
+	t.Run("without", func(t *testing.T) {
+		r := newRig(t, shared)
+		protect(r)
+		p := r.watch(registry.App("web"))
+		within(t, "the report", func() bool {
+			return r.sawError("watch web: list /TestDigest-without/services/web: zk: not authenticated")
+		})
+		if p.count() != 0 || r.state() != registry.Live {
+			t.Errorf("%d pushes, %v", p.count(), r.state())
+		}
+		// The list is opened: what may be read is used at the next attempt, the other one is named.
+		admin := newWriter(t, shared.Addr())
+		if err := admin.conn.AddAuth("digest", []byte("gateway:secret")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := admin.conn.SetACL(r.rservices("web"), zk.WorldACL(zk.PermAll), -1); err != nil {
+			t.Fatal(err)
+		}
+		got := p.until("the open one", has("http://192.0.2.2:8080"))
+		if got.SkippedCount != 1 || got.Skipped[0].Entry != "web/a" || got.Skipped[0].Reason != "zk: not authenticated" {
+			t.Errorf("%+v", got.Skipped)
+		}
+	})
+}
