@@ -55,10 +55,10 @@ func (r *reader) plugin(_ *strictyaml.Decoder, n *strictyaml.Node, at *strictyam
 	case n.Kind == strictyaml.Mapping && len(n.Fields) == 1:
 		p.Name, p.Pos, section = n.Fields[0].Key, n.Fields[0].KeyPos, n.Fields[0].Value
 	case n.Kind == strictyaml.Mapping && len(n.Fields) > 1:
-		r.Fault(n, at, "must have one key, the filter's name; is "+strconv.Quote(n.Fields[1].Key)+" indented too little, or a filter of its own?")
+		r.Unreadable(n, at, "must have one key, the filter's name; is "+strconv.Quote(n.Fields[1].Key)+" indented too little, or a filter of its own?")
 		return
 	default:
-		r.Fault(n, at, "must be a filter's name, or a mapping such as stripPrefix: {parts: 1}")
+		r.Unreadable(n, at, "must be a filter's name, or a mapping such as stripPrefix: {parts: 1}")
 		return
 	}
 	build, ok := r.kinds.Filters[p.Name]
@@ -75,7 +75,7 @@ func (r *reader) registry(_ *strictyaml.Decoder, n *strictyaml.Node, at *stricty
 	reg := into.Addr().Interface().(*Registry)
 	reg.Pos = n.Pos
 	if n.Kind != strictyaml.Mapping {
-		r.Fault(n, at, "must be a mapping with name, type and the type's own keys, not "+n.Kind.String())
+		r.Unreadable(n, at, "must be a mapping with name, type and the type's own keys, not "+n.Kind.String())
 		return
 	}
 	for key, text := range map[string]*string{"name": &reg.Name, "type": &reg.Type} {

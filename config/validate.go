@@ -143,7 +143,7 @@ func (v *ValueMatch) Validate() error {
 	case given > 1:
 		return errors.New("takes only one of exact, prefix and regex")
 	case given == 1 && v.Present != nil && !*v.Present:
-		return errors.New("present: false goes with none of exact, prefix and regex")
+		return errors.New("present: must not be false beside exact, prefix or regex")
 	}
 	if _, err := regexp.Compile(v.Regex); err != nil {
 		return fmt.Errorf("regex: %w", err)
@@ -173,9 +173,9 @@ func (t *Target) Validate() error {
 	case t.Dubbo == nil && t.Service == "":
 		errs = append(errs, errors.New("needs service, or dubbo"))
 	case t.Dubbo != nil && t.Service != "":
-		errs = append(errs, errors.New("service: goes not with dubbo, whose interface names the service"))
+		errs = append(errs, errors.New("service: cannot stand beside dubbo, whose interface names the service"))
 	case t.Dubbo != nil && t.Group != "":
-		errs = append(errs, errors.New("group: goes not with dubbo, which has a group of its own"))
+		errs = append(errs, errors.New("group: cannot stand beside dubbo, which has a group of its own"))
 	}
 	if t.Retries.Attempts < 0 {
 		errs = append(errs, errors.New("retries.attempts: must not be negative"))

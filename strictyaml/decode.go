@@ -35,8 +35,8 @@ func (d *Decoder) FaultAt(pos Position, path, message string) {
 	d.spoil(path, false)
 }
 
-// unreadable notes a node of the wrong shape.
-func (d *Decoder) unreadable(n *Node, at *Path, message string) {
+// Unreadable notes a node of the wrong shape: whatever else would be said about it and what is below only follows.
+func (d *Decoder) Unreadable(n *Node, at *Path, message string) {
 	d.Fault(n, at, message)
 	d.spoil(at.String(), true)
 }
@@ -198,7 +198,7 @@ func (d *Decoder) ownFaults(n *Node, at *Path) {
 
 func (d *Decoder) structure(n *Node, at *Path, v reflect.Value) {
 	if n.Kind != Mapping {
-		d.unreadable(n, at, "must be a mapping"+d.keysHint(v.Type())+", not "+n.Kind.String())
+		d.Unreadable(n, at, "must be a mapping"+d.keysHint(v.Type())+", not "+n.Kind.String())
 		return
 	}
 	known := d.fieldsOf(v.Type())
@@ -227,14 +227,14 @@ func (d *Decoder) keysHint(t reflect.Type) string {
 
 func (d *Decoder) list(n *Node, at *Path, v reflect.Value) {
 	if n.Kind != List {
-		d.unreadable(n, at, "must be a list, not "+n.Kind.String())
+		d.Unreadable(n, at, "must be a list, not "+n.Kind.String())
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(n.Items), len(n.Items))
 	for i, item := range n.Items {
 		path := at.Index(i)
 		if item.Kind == Null && item.bad == nil && v.Type().Elem().Kind() != reflect.Interface {
-			d.unreadable(item, path, "is empty")
+			d.Unreadable(item, path, "is empty")
 			continue
 		}
 		setDefaults(out.Index(i))
@@ -245,7 +245,7 @@ func (d *Decoder) list(n *Node, at *Path, v reflect.Value) {
 
 func (d *Decoder) mapping(n *Node, at *Path, v reflect.Value) {
 	if n.Kind != Mapping {
-		d.unreadable(n, at, "must be a mapping, not "+n.Kind.String())
+		d.Unreadable(n, at, "must be a mapping, not "+n.Kind.String())
 		return
 	}
 	if v.Type().Key().Kind() != reflect.String {
