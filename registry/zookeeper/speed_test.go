@@ -18,19 +18,19 @@ func TestLatency(t *testing.T) {
 	r.writer.put(r.rdubbo(iface, "providers"), "")
 	p := r.watch(registry.DubboService(iface, "", ""))
 	p.last()
-	const events = 50
+	const events = 200
 	took := make([]time.Duration, events)
 	for n := range events {
 		path := r.rdubbo(iface, "providers", encode(java33("dubbo", fmt.Sprintf("192.0.2.%d:20880", n), iface, "")))
-		time.Sleep(30 * time.Millisecond) // providers come one by one
+		time.Sleep(15 * time.Millisecond) // providers come one by one
 		began := time.Now()
 		r.writer.live(path, "")
 		p.until("it", func(s registry.Snapshot) bool { return len(s.Instances) == n+1 })
 		took[n] = time.Since(began)
 	}
 	slices.Sort(took)
-	p99 := took[events*99/100]
-	t.Logf("from writing to push: median %v, p99 %v", took[events/2], p99)
+	p99 := took[events*99/100-1]
+	t.Logf("from writing to push: median %v, p99 %v, worst %v", took[events/2], p99, took[events-1])
 	if p99 > 100*time.Millisecond {
 		t.Errorf("p99 %v", p99)
 	}

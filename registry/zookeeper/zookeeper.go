@@ -157,10 +157,11 @@ func (z *zooKeeper) WatchDefinition(ctx context.Context, service registry.Servic
 	return z.follow(ctx, "the definition of "+service.String(), w.build)
 }
 
-// How long a follower rests after a run, so that a storm of changes costs little: twice what the run took, within these
-// bounds. A change that comes alone is handled at once.
+// How long a follower rests after a run, so that a storm of changes costs little: longer for those that looked at more.
+// A change that comes alone is handled at once. What a run took is no measure: on a busy machine that is mostly waiting.
 const (
-	shortRest = 20 * time.Millisecond
+	shortRest = 10 * time.Millisecond
+	restEach  = 10 * time.Microsecond // for every name or node looked at
 	longRest  = 200 * time.Millisecond
 )
 
@@ -179,11 +180,11 @@ func (z *zooKeeper) follow(ctx context.Context, what string, build func(*view) e
 	}()
 	retry := firstRetry
 	for ctx.Err() == nil {
-		began := time.Now()
 		_, epoch := z.tree.current()
 		f.round++
 		old := swap(&f.wanted, make(map[revision]*info))
-		err := build(&view{ctx: ctx, tree: z.tree, follower: f, epoch: epoch})
+		v := &view{ctx: ctx, tree: z.tree, follower: f, epoch: epoch}
+		err := build(v)
 		var again <-chan time.Time
 		var timer *time.Timer
 		switch {
@@ -194,7 +195,7 @@ func (z *zooKeeper) follow(ctx context.Context, what string, build func(*view) e
 			z.tree.sweep(f)
 			z.metadata.unwant(f, old)
 			retry = firstRetry
-			rest(ctx, min(max(2*time.Since(began), shortRest), longRest))
+			rest(ctx, min(shortRest+time.Duration(v.looked)*restEach, longRest))
 		case errors.Is(err, errLost): // the next session wakes everybody
 			maps.Copy(f.wanted, old)
 		default:
@@ -236,11 +237,16 @@ type view struct {
 	tree     *tree
 	follower *follower
 	epoch    uint64 // of the session
+	looked   int    // at this many names and nodes
 }
 
 // get reads nodes of one kind, those unknown or changed from the server, several at once.
 func (v *view) get(k kind, paths ...string) ([]*value, error) {
-	return v.tree.values(v.ctx, v.tree.touch(v.follower, k, paths))
+	values, err := v.tree.values(v.ctx, v.tree.touch(v.follower, k, paths))
+	for _, found := range values {
+		v.looked += 1 + len(found.names)
+	}
+	return values, err
 }
 
 // list reads the names below a node; none if it does not exist.
