@@ -82,7 +82,7 @@ func withAsker(a *asker) func(*Config, *registry.Options) {
 func TestApplicationWithRemoteMetadata(t *testing.T) {
 	for name, dir := range map[string]string{"java": "metadata/jprov", "dubbo-go": "jprov"} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, shared)
+			r := newRig(t, shared.get(t))
 			const iface = "lab.UserService"
 			p := r.watch(registry.DubboService(iface, "g1", "1.0.0"))
 			p.last()
@@ -110,7 +110,7 @@ func TestApplicationWithRemoteMetadata(t *testing.T) {
 
 // A provider that registers both ways is there once, with what it said by interface.
 func TestRegisteredTwice(t *testing.T) {
-	r := newRig(t, shared, withAsker(&asker{answers: map[string]string{
+	r := newRig(t, shared.get(t), withAsker(&asker{answers: map[string]string{
 		"jprov 91": metadataInfo("jprov", "91", "g1/lab.UserService:1.0.0:dubbo=21880", "lab.UserService:tri=21881")}}))
 	const iface = "lab.UserService"
 	p := r.watch(registry.DubboService(iface, "*", "*"))
@@ -127,7 +127,7 @@ func TestRegisteredTwice(t *testing.T) {
 
 func TestLocalMetadataIsAskedOncePerRevision(t *testing.T) {
 	a := &asker{answers: map[string]string{"app r1": metadataInfo("app", "r1", "a.S:dubbo=20880", "a.T:dubbo=20880")}}
-	r := newRig(t, shared, withAsker(a))
+	r := newRig(t, shared.get(t), withAsker(a))
 	for _, iface := range []string{"a.S", "a.T"} {
 		r.writer.put(r.rdubbo("mapping", iface), "app")
 	}
@@ -160,7 +160,7 @@ func TestLocalMetadataIsAskedOncePerRevision(t *testing.T) {
 
 // Metadata that nobody can be asked for hides nothing else.
 func TestNoFetcher(t *testing.T) {
-	r := newRig(t, shared)
+	r := newRig(t, shared.get(t))
 	r.writer.put(r.rdubbo("mapping/a.S"), "app")
 	r.writer.live(r.rdubbo("a.S/providers", encode(java33("dubbo", "192.0.2.9:20880", "a.S", ""))), "")
 	r.writer.live(r.rservices("app/192.0.2.1:20880"), java33Node("app", "192.0.2.1", 20880, "r1", localTri))
@@ -176,7 +176,7 @@ func TestNoFetcher(t *testing.T) {
 // What else stands in the list of a Dubbo application does no harm.
 func TestOddInstances(t *testing.T) {
 	a := &asker{answers: map[string]string{"app r1": metadataInfo("app", "r1", "a.S:dubbo=0", "a.S:rest=8080")}}
-	r := newRig(t, shared, withAsker(a))
+	r := newRig(t, shared.get(t), withAsker(a))
 	r.writer.put(r.rdubbo("mapping/a.S"), " app , app,, ../x")
 	put := func(name, data string) { r.writer.live(r.rservices("app", name), data) }
 	put("good", java33Node("app", "192.0.2.1", 20880, "r1", localTri))
@@ -212,7 +212,7 @@ func TestOddInstances(t *testing.T) {
 // instance is asked.
 func TestDubbo27Application(t *testing.T) {
 	a := &asker{answers: map[string]string{"old ": metadataInfo("old", "", "a.S:1.0.0:dubbo=0")}}
-	r := newRig(t, shared, withAsker(a))
+	r := newRig(t, shared.get(t), withAsker(a))
 	r.writer.put(r.rdubbo("metadata/a.S/1.0.0/provider/old"), `{"canonicalName":"a.S"}`)
 	p := r.watch(registry.DubboService("a.S", "", "1.0.0"))
 	r.writer.live(r.rservices("old/192.0.2.1:20880"), `{"name":"old","id":"192.0.2.1:20880","address":"192.0.2.1","port":20880,"sslPort":null,

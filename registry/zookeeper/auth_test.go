@@ -21,12 +21,12 @@ func TestDigest(t *testing.T) {
 		}
 	}
 	t.Run("with", func(t *testing.T) {
-		r := newRig(t, shared, func(c *Config, _ *registry.Options) { c.Username, c.Password = "gateway", "secret" })
+		r := newRig(t, shared.get(t), func(c *Config, _ *registry.Options) { c.Username, c.Password = "gateway", "secret" })
 		protect(r)
 		r.watch(registry.App("web")).until("both", has("http://192.0.2.1:8080", "http://192.0.2.2:8080"))
 	})
 	t.Run("without", func(t *testing.T) {
-		r := newRig(t, shared)
+		r := newRig(t, shared.get(t))
 		protect(r)
 		p := r.watch(registry.App("web"))
 		within(t, "the report", func() bool {
@@ -36,7 +36,7 @@ func TestDigest(t *testing.T) {
 			t.Errorf("%d pushes, %v", p.count(), r.state())
 		}
 		// The list is opened: what may be read is used at the next attempt, the other one is named.
-		admin := newWriter(t, shared.Addr())
+		admin := newWriter(t, shared.get(t).Addr())
 		if err := admin.conn.AddAuth("digest", []byte("gateway:secret")); err != nil {
 			t.Fatal(err)
 		}

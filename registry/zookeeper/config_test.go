@@ -89,7 +89,7 @@ func TestReadme(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	c.Addresses = []string{shared.Addr()}
+	c.Addresses = []string{shared.get(t).Addr()}
 	live := make(chan struct{}, 1)
 	reg, err := c.Build(registry.Options{Logger: slog.New(slog.DiscardHandler), Report: func(s registry.State, _ error) {
 		if s == registry.Live {

@@ -7,7 +7,7 @@ import (
 )
 
 func TestWatchDefinition(t *testing.T) {
-	r := newRig(t, shared)
+	r := newRig(t, shared.get(t))
 	plain := r.watchDefinition(registry.DubboService("a.S", "", ""))
 	exact := r.watchDefinition(registry.DubboService("a.S", "g1", "1.0.0"))
 	group := r.watchDefinition(registry.DubboService("a.S", "g1", ""))

@@ -18,7 +18,7 @@ func java33(protocol, address, iface, more string) string {
 }
 
 func TestProvidersByInterface(t *testing.T) {
-	r := newRig(t, shared)
+	r := newRig(t, shared.get(t))
 	const iface = "lab.UserService"
 	all := r.watch(registry.DubboService(iface, "*", "*"))
 	none := r.watch(registry.DubboService(iface, "", ""))
@@ -59,7 +59,7 @@ func TestProvidersByInterface(t *testing.T) {
 func encode(provider string) string { return url.QueryEscape(provider) }
 
 func TestOverrides(t *testing.T) {
-	r := newRig(t, shared)
+	r := newRig(t, shared.get(t))
 	const iface = "a.S"
 	for _, address := range []string{"192.0.2.1:20880", "192.0.2.2:20880"} {
 		r.writer.live(r.rdubbo(iface, "providers", encode(java33("dubbo", address, iface, "&weight=200"))), "")
@@ -91,7 +91,7 @@ func TestOverrides(t *testing.T) {
 }
 
 func TestNamesThatCannotBeWatched(t *testing.T) {
-	r := newRig(t, shared)
+	r := newRig(t, shared.get(t))
 	ctx := t.Context()
 	for _, name := range []string{"", "a/b", "..", "a\x00b"} {
 		for _, kind := range []registry.Kind{registry.Plain, registry.Dubbo} {

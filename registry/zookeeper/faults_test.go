@@ -150,7 +150,7 @@ func TestStartsBeforeItsServer(t *testing.T) {
 		}
 	}()
 	t.Cleanup(func() { l.Close() })
-	r := newRig(t, shared, func(c *Config, _ *registry.Options) { c.Addresses = []string{l.Addr().String()} })
+	r := newRig(t, shared.get(t), func(c *Config, _ *registry.Options) { c.Addresses = []string{l.Addr().String()} })
 	p := r.watch(registry.App("web"))
 	within(t, "the report", func() bool { return r.sawError("not a ZooKeeper server: an answer of 1213486160 bytes") })
 	l.Close()
@@ -174,7 +174,7 @@ func TestSeveralServers(t *testing.T) {
 
 // A provider that comes and goes all the time: at the end, the truth, with few pushes for many changes.
 func TestFlapping(t *testing.T) {
-	r := newRig(t, shared)
+	r := newRig(t, shared.get(t))
 	p := r.watch(registry.DubboService("a.S", "", ""))
 	p.last()
 	path := r.rdubbo("a.S/providers", encode(java33("dubbo", "192.0.2.1:20880", "a.S", "")))
@@ -220,11 +220,4 @@ func TestWatchesEnd(t *testing.T) {
 	s.dubbo.stop()
 	s.populate(s.writer, 2)
 	s.plain.until("the other watches go on", has("http://192.0.2.1:8080", "http://192.0.2.2:8080"))
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

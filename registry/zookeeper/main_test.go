@@ -3,9 +3,7 @@ package zookeeper
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -19,17 +17,37 @@ import (
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
-// shared is a server for tests that neither stop nor count anything; each keeps below a root of its own.
-var shared *testbed.ZooKeeper
+// shared is a server for tests that neither stop nor count anything; each keeps below a root of its own. It starts with
+// the first test that needs it.
+var shared lazy
+
+type lazy struct {
+	once   sync.Once
+	server *testbed.ZooKeeper
+	stop   func()
+	err    error
+}
+
+func (l *lazy) get(t testing.TB) *testbed.ZooKeeper {
+	t.Helper()
+	l.once.Do(func() { l.server, l.stop, l.err = testbed.SharedZooKeeper() })
+	must(t, l.err)
+	return l.server
+}
 
 func TestMain(m *testing.M) {
-	var stop func()
-	var err error
-	if shared, stop, err = testbed.SharedZooKeeper(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	goleak.VerifyTestMain(testbed.After(m, func() {
+		if shared.stop != nil {
+			shared.stop()
+		}
+	}))
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
-	goleak.VerifyTestMain(testbed.After(m, stop))
 }
 
 // deadline is how long a test waits for what must come.
@@ -45,7 +63,7 @@ func within(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// bench is a running registry beside a second client, which writes what providers would.
+// rig is a running registry beside a second client, which writes what providers would.
 type rig struct {
 	t      testing.TB
 	config *Config
@@ -71,9 +89,7 @@ func newRig(t testing.TB, server *testbed.ZooKeeper, change ...func(*Config, *re
 		c(r.config, &opts)
 	}
 	built, err := r.config.Build(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	r.reg = built.(*zooKeeper)
 	r.background(func(ctx context.Context) error { return r.reg.Run(ctx) })
 	return r

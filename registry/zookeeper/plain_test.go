@@ -67,7 +67,7 @@ func TestPlainInstances(t *testing.T) {
 }
 
 func TestWatchPlain(t *testing.T) {
-	r := newRig(t, shared)
+	r := newRig(t, shared.get(t))
 	p := r.watch(registry.App("web"))
 	p.last()
 	put := func(id, data string) { r.writer.live(r.rservices("web", id), data) }

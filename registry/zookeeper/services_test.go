@@ -9,7 +9,7 @@ import (
 
 func TestWatchServices(t *testing.T) {
 	a := &asker{answers: map[string]string{"app r1": metadataInfo("app", "r1", "g/a.T:2.0:tri=21881", "a.T:rest=80")}}
-	r := newRig(t, shared, withAsker(a))
+	r := newRig(t, shared.get(t), withAsker(a))
 	p := r.watchServices()
 	if got := p.last(); len(got.Services) != 0 {
 		t.Errorf("an empty registry: %+v", got)

@@ -13,7 +13,7 @@ import (
 
 // From the moment a provider's node is written to the push that has it: at most 100 ms for 99 of 100.
 func TestLatency(t *testing.T) {
-	r := newRig(t, shared)
+	r := newRig(t, shared.get(t))
 	const iface = "a.S"
 	r.writer.put(r.rdubbo(iface, "providers"), "")
 	p := r.watch(registry.DubboService(iface, "", ""))
@@ -60,7 +60,7 @@ func TestTenThousand(t *testing.T) {
 	const instances = 10_000
 	for name, kind := range map[string]registry.ServiceName{"interface": registry.DubboService("a.S", "", ""), "application": registry.App("web")} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, shared)
+			r := newRig(t, shared.get(t))
 			node := func(n int) string { return spring(address(n), `"port":8080,"sslPort":null`, `"instance_status":"UP"`) }
 			provider := func(n int) string { return encode(java33("dubbo", address(n)+":20880", "a.S", "")) }
 			one := r.rservices("web", "new")
