@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// plugins writes a section for each folder below one room that has a type Config. The code is read, not run: this room
+// does not know the plug-ins.
+func (w *writer) plugins(root, title, room, text string) error {
+	fmt.Fprintf(w, "## %s\n\n%s\n\n", title, text)
+	entries, err := os.ReadDir(filepath.Join(root, room))
+	if err != nil {
+		return fmt.Errorf("list plug-ins: %w", err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		src, err := read(filepath.Join(root, room, e.Name()))
+		if err != nil {
+			return err
+		}
+		if src.types["Config"] == nil {
+			continue
+		}
+		readme := filepath.ToSlash(filepath.Join("..", "..", room, e.Name(), "README.md"))
+		fmt.Fprintf(w, "### `%s`\n\nWith examples in its [README](%s).\n\n", e.Name(), readme)
+		w.plugin(src, "Config", "", src.defaults)
+	}
+	return nil
+}
+
+// plugin writes a type's table, and those of the package's types in it.
+func (w *writer) plugin(src *source, name, path string, defaults map[string]ast.Expr) {
+	if path != "" {
+		fmt.Fprintf(w, "`%s`:\n\n", path)
+	}
+	var rows []row
+	var below []string
+	paths := map[string]string{}
+	values := map[string]ast.Expr{}
+	for _, f := range src.types[name].fields {
+		key, _, _ := strings.Cut(f.tag.Get("yaml"), ",")
+		if key == "" || key == "-" {
+			continue
+		}
+		text, inner, suffix := src.describe(f.typ)
+		rows = append(rows, row{key, text, literal(defaults[f.name]), meaning(key, f.name, f.doc)})
+		if inner != "" && paths[inner] == "" {
+			below = append(below, inner)
+			values[inner] = defaults[f.name]
+			paths[inner] = strings.TrimPrefix(path+"."+key, ".") + suffix
+		}
+	}
+	if len(rows) > 0 {
+		w.table(rows)
+	} else {
+		w.WriteString("It has no keys.\n\n")
+	}
+	for _, inner := range below {
+		if inner != name {
+			w.plugin(src, inner, paths[inner], fieldsOf(values[inner]))
+		}
+	}
+}
+
+// fieldsOf are the values in a struct's literal.
+func fieldsOf(e ast.Expr) map[string]ast.Expr {
+	out := map[string]ast.Expr{}
+	if lit, ok := e.(*ast.CompositeLit); ok {
+		for _, item := range lit.Elts {
+			if kv, ok := item.(*ast.KeyValueExpr); ok {
+				if key, ok := kv.Key.(*ast.Ident); ok {
+					out[key.Name] = kv.Value
+				}
+			}
+		}
+	}
+	return out
+}
+
+// describe is the same as for the document's types, from the syntax.
+func (s *source) describe(e ast.Expr) (text, below, suffix string) {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return s.describe(e.X)
+	case *ast.ArrayType:
+		text, below, suffix = s.describe(e.Elt)
+		return "list of " + plural(text), below, "[]" + suffix
+	case *ast.MapType:
+		text, below, suffix = s.describe(e.Value)
+		return "mapping of names to " + plural(text), below, ".NAME" + suffix
+	case *ast.SelectorExpr:
+		switch e.Sel.Name {
+		case "Duration":
+			return "duration", "", ""
+		case "Size":
+			return "size", "", ""
+		case "Prefix":
+			return "network", "", ""
+		}
+	case *ast.InterfaceType:
+		return "anything", "", ""
+	case *ast.Ident:
+		switch e.Name {
+		case "any":
+			return "anything", "", ""
+		case "bool":
+			return "true or false", "", ""
+		case "float64", "float32":
+			return "number", "", ""
+		case "int", "int32", "int64", "uint", "uint16", "uint32", "uint64":
+			return "whole number", "", ""
+		case "Size":
+			return "size", "", ""
+		}
+		if s.types[e.Name] != nil {
+			return "section", e.Name, ""
+		}
+	}
+	return "text", "", ""
+}
+
+// literal is a default value as a document would have it, if the code says it as a constant.
+func literal(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		if text, err := strconv.Unquote(e.Value); err == nil {
+			return text
+		}
+		return e.Value
+	case *ast.Ident:
+		if e.Name == "true" || e.Name == "false" {
+			return e.Name
+		}
+	case *ast.CompositeLit:
+		var items []string
+		for _, item := range e.Elts {
+			text := literal(item)
+			if text == "" {
+				return ""
+			}
+			items = append(items, text)
+		}
+		if len(items) > 0 {
+			return "[" + strings.Join(items, ", ") + "]"
+		}
+	case *ast.SelectorExpr:
+		if unit := unitOf(e); unit > 0 {
+			return duration(unit)
+		}
+	case *ast.BinaryExpr:
+		n, err := strconv.Atoi(literal(e.X))
+		unit := unitOf(e.Y)
+		if err == nil && e.Op == token.MUL && unit > 0 {
+			return duration(time.Duration(n) * unit)
+		}
+		bits, shiftErr := strconv.Atoi(literal(e.Y))
+		if err == nil && shiftErr == nil && e.Op == token.SHL && bits < 63 {
+			return strconv.FormatInt(int64(n)<<bits, 10)
+		}
+	}
+	return ""
+}
+
+func unitOf(e ast.Expr) time.Duration {
+	s, ok := e.(*ast.SelectorExpr)
+	if !ok {
+		return 0
+	}
+	switch s.Sel.Name {
+	case "Millisecond":
+		return time.Millisecond
+	case "Second":
+		return time.Second
+	case "Minute":
+		return time.Minute
+	case "Hour":
+		return time.Hour
+	}
+	return 0
+}
