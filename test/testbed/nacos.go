@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -74,6 +75,8 @@ func newNacos(jar string, o options) (*Nacos, error) {
 	s.wait = 3 * time.Minute
 	s.ready = n.ready
 	s.settled = n.settle
+	// The server gives its own database a few seconds to open, which a busy machine may need for something else.
+	s.transient = func(log string) bool { return strings.Contains(log, "Login timeout exceeded") }
 	s.command = func() *exec.Cmd {
 		cmd := exec.Command(java, n.arguments(jar)...)
 		cmd.Dir = s.dir
@@ -87,6 +90,7 @@ func (n *Nacos) arguments(jar string) []string {
 	args := jvmFlags(
 		"-Dnacos.home="+n.dir, "-Dnacos.logs.path="+filepath.Join(n.dir, "logs"), "-DJM.LOG.PATH="+filepath.Join(n.dir, "logs"),
 		"-Duser.home="+n.dir, "-Djava.io.tmpdir="+n.dir,
+		"-Dderby.system.durability=test", // no fsync: a killed process loses nothing by that, only a killed machine would
 		"-Dnacos.deployment.type=server", "-Dnacos.server.ip=127.0.0.1", "-Dnacos.remote.grpc.listen.ip=127.0.0.1",
 	)
 	args = append(args, n.opts.jvm...)

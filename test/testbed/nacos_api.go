@@ -32,7 +32,8 @@ const NoWeight = -1
 
 // Register adds an instance and returns when the server lists it. It is a persistent one, of the kind that needs no
 // heartbeat, so it stays until it is deregistered, over restarts too; health checks of its cluster are switched off, so
-// that it is as healthy as it says. A service holds either persistent or ephemeral instances: use another name than the
+// that it is as healthy as it says (but while a restarted server still reads its data, it probes once, and one whose port
+// is closed comes back unhealthy). A service holds either persistent or ephemeral instances: use another name than the
 // services that an SDK registers in.
 func (n *Nacos) Register(ctx context.Context, i Instance) error {
 	steps := []func(context.Context, Instance) error{n.ensureService, n.postInstance, n.awaitListed}

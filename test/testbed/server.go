@@ -25,6 +25,8 @@ type Server struct {
 	settled func(ctx context.Context) error // run after the first start on empty data: users, namespaces
 	wait    time.Duration                   // how long a start may take
 	grace   time.Duration                   // how long SIGTERM may take
+	// transient, if set, tells from the log of a start that failed whether another try may succeed.
+	transient func(log string) bool
 
 	mu   sync.Mutex
 	proc *process // nil before the first start
@@ -37,13 +39,34 @@ func (s *Server) start(ctx context.Context, fresh bool) error {
 	return s.startLocked(ctx, fresh)
 }
 
+// tries bounds how often one start is repeated.
+const tries = 3
+
 func (s *Server) startLocked(ctx context.Context, fresh bool) error {
+	for try := 1; ; try++ {
+		err := s.startOnce(ctx, fresh)
+		if err == nil {
+			return nil
+		}
+		log := s.Log()
+		if try == tries || s.transient == nil || !s.transient(log) || ctx.Err() != nil {
+			return fmt.Errorf("start %s: %w\n%s", s.name, err, log)
+		}
+		if fresh {
+			if err := os.RemoveAll(s.dir); err != nil {
+				return fmt.Errorf("start %s: %w", s.name, err)
+			}
+		}
+	}
+}
+
+func (s *Server) startOnce(ctx context.Context, fresh bool) error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		return fmt.Errorf("start %s: %w", s.name, err)
+		return err
 	}
 	proc, err := startProcess(s.command(), s.logPath)
 	if err != nil {
-		return fmt.Errorf("start %s: %w", s.name, err)
+		return err
 	}
 	s.proc = proc
 	ctx, cancel := context.WithTimeout(ctx, s.wait)
@@ -54,9 +77,8 @@ func (s *Server) startLocked(ctx context.Context, fresh bool) error {
 	}
 	if err != nil {
 		proc.kill()
-		return fmt.Errorf("start %s: %w\n%s", s.name, err, tailOf(s.logPath))
 	}
-	return nil
+	return err
 }
 
 func (s *Server) awaitReady(ctx context.Context, proc *process) error {
