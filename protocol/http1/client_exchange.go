@@ -105,6 +105,7 @@ func (u *upstreamConn) sendBuffered(chunked bool) (whole bool, readErr, writeErr
 		if length >= 0 && (o.sent > length || !more && o.sent != length) {
 			return false, errLengthMismatch, nil
 		}
+		more = more && o.sent != length
 		if err := o.piece(piece, more, chunked, &u.req.Trailer); err != nil {
 			return false, nil, err
 		}

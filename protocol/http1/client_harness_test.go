@@ -261,6 +261,11 @@ func exchange(ctx context.Context, c *Client, req *protocol.Request) answer {
 	if err != nil {
 		return answer{err: err}
 	}
+	return readAnswer(resp)
+}
+
+// readAnswer reads resp to its end and closes it.
+func readAnswer(resp *protocol.Response) answer {
 	a := answer{status: resp.Status, length: resp.ContentLength, upgraded: resp.Upgrade, header: headerText(&resp.Header)}
 	var body []byte
 	if resp.Body != nil {

@@ -129,6 +129,7 @@ func (o *outbound) body(b protocol.Body, length int64, chunked bool, trailer *pr
 			o.sent -= int64(len(piece))
 			return errLengthMismatch, nil
 		}
+		more = more && o.sent != length // a body need not know that it was its last piece
 		if err := o.piece(piece, more, chunked, trailer); err != nil {
 			return nil, err
 		}
