@@ -65,6 +65,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// Allow lists the methods that would have matched, for 405.
 	Allow string
+	// Fields are further header fields of the answer, such as those that let a browser's script read it.
+	Fields []Field
 	// CloseConnection tells the listener that the framing of the connection is in doubt.
 	CloseConnection bool
 	// NotSent is true when nothing of the request had been handed to an instance: it did not run anywhere, so it is safe

@@ -21,6 +21,9 @@ func render(req *protocol.Request, err error) *protocol.Response {
 	if e.Allow != "" {
 		resp.Header.Add("Allow", e.Allow)
 	}
+	for _, f := range e.Fields {
+		resp.Header.Add(f.Name, f.Value)
+	}
 	body := protocol.AppendProblem(nil, e, req.ID)
 	resp.Body, resp.ContentLength = protocol.NewBytes(body), int64(len(body))
 	return resp
