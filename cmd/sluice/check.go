@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-gateway/sluice/config"
+	"github.com/sluice-gateway/sluice/proxy"
+)
+
+func newCheck() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Name every mistake of a configuration file",
+		Long:  "check reads a configuration as run does and names every mistake with its file, line and column. It exits with 1 if\nthere is any. Nothing is connected to, and no address is opened.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			doc, err := load(cmd, file)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: good: %d routes, %d registries, %d listeners\n",
+				file, len(doc.Routes), len(doc.Registries), len(doc.Listeners))
+			return err
+		},
+	}
+	fileFlag(cmd, &file)
+	return cmd
+}
+
+func fileFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "config", "c", "sluice.yaml", "the configuration file")
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml") // only completion is lost
+}
+
+// load reads a configuration and proves that it can be built. All that is wrong is printed.
+func load(cmd *cobra.Command, file string) (*config.Document, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := parse(file, data)
+	if err != nil {
+		_, _ = fmt.Fprint(cmd.ErrOrStderr(), explain(err, data))
+		return nil, errSaid
+	}
+	return doc, nil
+}
+
+// parse is load without printing; the first mistake is no reason to keep quiet about the others.
+func parse(file string, data []byte) (*config.Document, error) {
+	parts := components()
+	doc, mistakes := config.Parse(file, data, parts.Kinds())
+	if len(mistakes) > 0 {
+		return nil, mistakes
+	}
+	resolve(doc, file)
+	if err := proxy.Check(parts, slog.New(slog.DiscardHandler), doc); err != nil {
+		return nil, err
+	}
+	return doc, nil
+}
+
+// explain shows mistakes with the lines they stand in.
+func explain(err error, data []byte) string {
+	if mistakes, ok := err.(config.Problems); ok { //nolint:errorlint // Problems are never wrapped here
+		return mistakes.Excerpt(data)
+	}
+	return err.Error() + "\n"
+}
+
+// resolver is implemented by plug-ins with paths, which are relative to the document and not to where sluice was started.
+type resolver interface{ Resolve(folder string) }
+
+func resolve(doc *config.Document, file string) {
+	folder := filepath.Dir(file)
+	for _, r := range doc.Registries {
+		if p, ok := r.Config.(resolver); ok {
+			p.Resolve(folder)
+		}
+	}
+}
