@@ -17,6 +17,8 @@ type client struct {
 	opts   registry.Options
 	auth   *auth
 
+	comparePause time.Duration // see compareConfigs
+
 	mu       sync.Mutex
 	running  bool
 	state    registry.State
@@ -29,7 +31,7 @@ type client struct {
 
 func newClient(config *Config, opts registry.Options) *client {
 	return &client{
-		config: config, opts: opts, auth: newAuth(config),
+		config: config, opts: opts, auth: newAuth(config), comparePause: 30 * time.Second,
 		services: map[serviceKey]*service{},
 		configs:  map[configKey]*configEntry{},
 		lists:    map[string]*serviceNames{},
@@ -70,7 +72,7 @@ func (c *client) Run(ctx context.Context) error {
 		}
 		fails++
 		// Each server gets its chance before there is a pause.
-		pause := backoff(fails / len(c.config.Addresses))
+		pause := backoff(fails/len(c.config.Addresses), dialPause)
 		c.opts.Logger.Warn("no connection to Nacos", "error", err, "next", c.config.Addresses[next], "pause", pause)
 		select {
 		case <-ctx.Done():
@@ -190,17 +192,17 @@ func (c *client) preferred(err error) int {
 	return -1
 }
 
+// How long to wait at most between two attempts to connect, and to ask for one subject again: what is refused for good
+// must not become a load.
 const (
 	backoffBase = 100 * time.Millisecond
-	backoffMax  = 10 * time.Second
+	dialPause   = 3 * time.Second
+	askPause    = 30 * time.Second
 )
 
 // backoff is the pause after so many failures in a row: doubled each time, and somewhere in its upper half at random.
-func backoff(fails int) time.Duration {
-	d := backoffMax
-	if fails < 8 {
-		d = min(d, backoffBase<<max(fails-1, 0))
-	}
+func backoff(fails int, most time.Duration) time.Duration {
+	d := min(most, backoffBase<<min(max(fails-1, 0), 10))
 	return d/2 + rand.N(d/2)
 }
 

@@ -3,7 +3,6 @@ package nacos
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 )
 
@@ -124,15 +123,13 @@ func (c *client) configChanged(s *session, key configKey) {
 	}
 }
 
-const (
-	comparePause = 30 * time.Second
-	compareBatch = 500
-)
+// compareBatch bounds the entries of one request.
+const compareBatch = 500
 
-// compareConfigs asks now and then whether all entries are still the server's: its notices have been seen to get lost.
+// compareConfigs asks every client.comparePause whether all entries are still the server's: notices can get lost.
 func (s *session) compareConfigs() {
 	c := s.client
-	tick := time.NewTicker(comparePause)
+	tick := time.NewTicker(c.comparePause)
 	defer tick.Stop()
 	for {
 		select {
@@ -159,7 +156,7 @@ func (s *session) compareConfigs() {
 				break
 			}
 			for _, e := range changed {
-				c.configChanged(s, configKey{e.Group, strings.TrimSpace(e.DataID)})
+				c.configChanged(s, configKey{e.Group, e.DataID})
 			}
 		}
 	}

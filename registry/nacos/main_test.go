@@ -60,7 +60,7 @@ func newRig(t testing.TB, address string, change ...func(*Config, *registry.Opti
 	t.Helper()
 	r := &rig{t: t, config: Default()}
 	r.config.Addresses = []string{address}
-	opts := registry.Options{Name: "nacos", Logger: slog.New(slog.DiscardHandler), Report: r.note}
+	opts := registry.Options{Name: "nacos", Logger: quietLogger(), Report: r.note}
 	for _, c := range change {
 		c(r.config, &opts)
 	}
@@ -224,6 +224,8 @@ func lists(want ...registry.ServiceName) func(registry.ServiceSet) bool {
 		return true
 	}
 }
+
+func quietLogger() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // unique makes a name that only this run of this test uses.
 func unique(t testing.TB, name string) string {

@@ -175,4 +175,3 @@ func TestServiceListIsPushed(t *testing.T) {
 	}
 	r.noErrors()
 }
-

@@ -90,7 +90,7 @@ func (s *session) keepToken() {
 			if err != nil && s.ctx.Err() == nil {
 				fails++
 				s.client.opts.Report(s.client.stateNow(), fmt.Errorf("renew token: %w", err))
-				pause = backoff(fails) + renewPause
+				pause = backoff(fails, askPause) + renewPause
 			} else {
 				fails, pause = 0, a.untilRenewal()
 			}

@@ -113,7 +113,7 @@ func (s *session) work(sub subject) {
 			return
 		}
 		st.fails++
-		pause := backoff(st.fails)
+		pause := backoff(st.fails, askPause)
 		c.mu.Unlock()
 		s.failed(sub, err, pause)
 		return

@@ -1,0 +1,323 @@
+package nacos
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluice-gateway/sluice/registry"
+)
+
+func TestOlderServer(t *testing.T) {
+	f := startFake(t)
+	unregistered := 2
+	f.with(func() {
+		f.old = true
+		f.services["DEFAULT_GROUP@@a"] = []any{aHost("10.0.0.1")}
+		f.answer = func(kind string, _ map[string]any) (any, bool) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if kind == typeHealthCheck && unregistered > 0 {
+				unregistered--
+				return refused(codeUnregistered, "Connection is unregistered."), true
+			}
+			return nil, false
+		}
+	})
+	r := f.rig()
+	set := r.watchServices()
+	r.watch(registry.App("a")).until("the instance", has("10.0.0.1:80"))
+	set.until("the list", lists(registry.ServiceName{Name: "a", Group: "DEFAULT_GROUP"}))
+	f.with(func() { f.services["DEFAULT_GROUP@@b"] = nil })
+	set.until("the new name", lists(registry.ServiceName{Name: "b", Group: "DEFAULT_GROUP"}))
+	if n := f.count(typeFuzzyWatch); n != 0 {
+		t.Errorf("%d fuzzy watches asked of a server that cannot", n)
+	}
+	f.with(func() { delete(f.services, "DEFAULT_GROUP@@a") })
+	set.until("the name to go", func(s registry.ServiceSet) bool { return len(s.Services) == 1 })
+	r.noErrors()
+}
+
+func TestUnorderedPagesDropNothing(t *testing.T) {
+	f := startFake(t)
+	const all = 30
+	round := 0
+	f.with(func() {
+		f.fuzzy = false
+		f.answer = func(kind string, body map[string]any) (any, bool) {
+			if kind != typeServiceList {
+				return nil, false
+			}
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			// Pages of ten whatever was asked for, from a set that is shuffled between them: some names come twice, others not.
+			round++
+			names := []string{}
+			if page := int(body["pageNo"].(float64)); page <= all/10 {
+				for n := range 10 {
+					names = append(names, fmt.Sprintf("s%d", (page*10+n+round*7)%all))
+				}
+			}
+			return map[string]any{"resultCode": 200, "count": all, "serviceNames": names}, true
+		}
+	})
+	r := f.rig(func(c *Config, _ *registry.Options) { c.ListInterval = 100 * time.Millisecond })
+	set := r.watchServices()
+	set.until("all names", func(s registry.ServiceSet) bool { return len(s.Services) == all })
+	seen := len(set.seen())
+	within(t, "more listings", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return round > 40 })
+	for _, s := range set.seen()[seen-1:] {
+		if len(s.Services) != all {
+			t.Fatalf("the list shrank to %d", len(s.Services))
+		}
+	}
+}
+
+func TestEmptyAfterReconnectIsDoubted(t *testing.T) {
+	f := startFake(t)
+	f.with(func() {
+		f.services["DEFAULT_GROUP@@back"] = []any{aHost("10.0.0.1")}
+		f.services["DEFAULT_GROUP@@gone"] = []any{aHost("10.0.0.2")}
+		f.configs["mapping/I"] = "app"
+		f.configs["dubbo/I:::provider:app"] = "{}"
+		f.configs["mapping/J"] = "app"
+		f.configs["dubbo/J:::provider:app"] = "{}"
+	})
+	r := f.rig(func(c *Config, _ *registry.Options) { c.Settle = time.Second })
+	back, gone := r.watch(registry.App("back")), r.watch(registry.App("gone"))
+	i, j := r.watchDefinition(registry.DubboService("I", "", "")), r.watchDefinition(registry.DubboService("J", "", ""))
+	set := r.watchServices()
+	back.until("an instance", has("10.0.0.1:80"))
+	gone.until("an instance", has("10.0.0.2:80"))
+	i.until("a definition", func(s string) bool { return s == "{}" })
+	j.until("a definition", func(s string) bool { return s == "{}" })
+	set.until("a list", func(s registry.ServiceSet) bool { return len(s.Services) >= 2 })
+
+	n, nI := len(back.seen()), len(i.seen())
+	f.restart(func() { f.with(func() { clear(f.services); clear(f.configs) }) })
+	within(t, "a new subscription", func() bool { return f.count(typeSubscribe+" back") >= 2 && f.count(typeSubscribe+" gone") >= 2 })
+	r.await(registry.Live)
+	live := time.Now()
+	f.pushService("back") // servers also push that there is nothing
+	f.pushService("back", aHost("10.0.0.1"), aHost("10.0.0.3"))
+	f.with(func() {
+		f.configs["mapping/I"] = "app"
+		f.configs["dubbo/I:::provider:app"] = "{}"
+	})
+	f.push(typeConfigChange, map[string]any{"requestId": "7", "group": "mapping", "dataId": "I", "tenant": "public"})
+	f.push(typeConfigChange, map[string]any{"requestId": "8", "group": "dubbo", "dataId": "I:::provider:app"})
+	back.until("the instances", has("10.0.0.1:80", "10.0.0.3:80"))
+	if d := time.Since(live); d > 700*time.Millisecond {
+		t.Errorf("the instances came %v after the connection: they end the doubt at once", d)
+	}
+	for _, s := range back.seen()[n:] {
+		if len(s.Instances) == 0 {
+			t.Error("an empty state was pushed")
+		}
+	}
+	for _, d := range i.seen()[nI:] {
+		if d == "" {
+			t.Error("an absent definition was pushed")
+		}
+	}
+	gone.until("what is really gone", has())
+	j.until("what is really gone", func(s string) bool { return s == "" })
+	if d := time.Since(live); d < 700*time.Millisecond {
+		t.Errorf("believed after %v, the doubt lasts 1s", d)
+	}
+	set.until("the list without it", func(s registry.ServiceSet) bool { return len(s.Services) == 1 })
+
+	// Once instances were seen, an empty push is the truth.
+	f.pushService("back")
+	back.until("nothing", has())
+}
+
+func TestFirstEmptyAnswerIsBelieved(t *testing.T) {
+	f := startFake(t)
+	r := f.rig(func(c *Config, _ *registry.Options) { c.Settle = time.Hour })
+	r.watch(registry.App("never")).until("nothing", has())
+}
+
+func TestOneServiceNeverBlocksAnother(t *testing.T) {
+	f := startFake(t)
+	block := make(chan struct{})
+	t.Cleanup(sync.OnceFunc(func() { close(block) }))
+	f.with(func() {
+		f.services["DEFAULT_GROUP@@good"] = []any{aHost("10.0.0.1")}
+		f.answer = func(kind string, body map[string]any) (any, bool) {
+			switch body["serviceName"] {
+			case "slow":
+				<-block
+			case "refused":
+				return refused(403, "no permission"), true
+			case "garbage":
+				return "}{", true
+			case "nothing":
+				return map[string]any{"resultCode": 200}, true
+			}
+			return nil, false
+		}
+	})
+	r := f.rig(func(c *Config, _ *registry.Options) { c.Timeouts.Request = 500 * time.Millisecond })
+	bad := map[string]*pushes[registry.Snapshot]{}
+	for _, name := range []string{"slow", "refused", "garbage", "nothing"} {
+		bad[name] = r.watch(registry.App(name))
+	}
+	good := r.watch(registry.App("good"))
+	good.until("the good one", has("10.0.0.1:80"))
+	for name := range bad {
+		within(t, "an error about "+name, func() bool { return r.sawError("DEFAULT_GROUP@@" + name) })
+	}
+	f.pushService("good", aHost("10.0.0.2"))
+	good.until("its change", has("10.0.0.2:80"))
+	if s := r.state(); s != registry.Live {
+		t.Errorf("the state is %v", s)
+	}
+	for name, p := range bad {
+		if n := len(p.seen()); n != 0 {
+			t.Errorf("%d states of %s were pushed", n, name)
+		}
+	}
+	f.with(func() { f.answer = nil })
+	for name, p := range bad {
+		if name != "slow" {
+			p.until(name+" after it was mended", has())
+		}
+	}
+}
+
+func TestBadInstancesAreSkippedByName(t *testing.T) {
+	f := startFake(t)
+	f.with(func() {
+		f.services["DEFAULT_GROUP@@a"] = []any{
+			aHost("10.0.0.1"), aHost("bad host"), "nonsense", map[string]any{"ip": "10.0.0.2", "port": "x"},
+			map[string]any{"ip": "10.0.0.3", "port": 0, "instanceId": "three"}, map[string]any{"ip": "::1", "port": 81},
+			map[string]any{"ip": "10.0.0.4", "port": 70000}, map[string]any{"ip": "10.0.0.5", "port": 80, "weight": -1},
+		}
+	})
+	r := f.rig()
+	p := r.watch(registry.App("a"))
+	got := p.until("the good ones", has("10.0.0.1:80", "[::1]:81"))
+	if got.SkippedCount != 6 || len(got.Skipped) != 6 {
+		t.Errorf("skipped %d: %+v", got.SkippedCount, got.Skipped)
+	}
+	for _, want := range []string{"three", "10.0.0.4:70000", "hosts[2]", "bad host"} {
+		if !strings.Contains(fmt.Sprint(got.Skipped), want) {
+			t.Errorf("%s is not named in %v", want, got.Skipped)
+		}
+	}
+	// A push that cannot be read changes nothing, but is acknowledged, or the server would repeat it for ever.
+	f.push(typeNotifySubscriber, map[string]any{"requestId": "1", "serviceInfo": "nonsense"})
+	f.push(typeNotifySubscriber, map[string]any{"requestId": "2"})
+	f.push("SomethingNewRequest", map[string]any{"requestId": "3"})
+	f.push(typeClientDetection, map[string]any{"requestId": "4"})
+	within(t, "acknowledgements", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return strings.HasSuffix(strings.Join(f.acked, " "),
+			"NotifySubscriberResponse NotifySubscriberResponse SomethingNewResponse ClientDetectionResponse")
+	})
+	within(t, "the errors", func() bool { return r.sawError("read NotifySubscriberRequest") && r.sawError("it holds no service") })
+	f.pushService("a", aHost("10.0.0.9"))
+	p.until("the next push", has("10.0.0.9:80"))
+}
+
+func TestPushOvertakesAnswer(t *testing.T) {
+	f := startFake(t)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	f.with(func() {
+		f.answer = func(kind string, body map[string]any) (any, bool) {
+			if kind != typeSubscribe {
+				return nil, false
+			}
+			close(arrived)
+			<-release
+			return map[string]any{"resultCode": 200, "serviceInfo": info("DEFAULT_GROUP", "a", []any{aHost("10.0.0.1")})}, true
+		}
+	})
+	r := f.rig()
+	p := r.watch(registry.App("a"))
+	<-arrived
+	f.pushService("a", aHost("10.0.0.2"))
+	p.until("the push", has("10.0.0.2:80"))
+	close(release)
+	within(t, "the answer to be taken", func() bool {
+		r.reg.mu.Lock()
+		defer r.reg.mu.Unlock()
+		return !r.reg.services[serviceKey{"DEFAULT_GROUP", "a"}].busy
+	})
+	p.until("the newer state to stay", has("10.0.0.2:80"))
+}
+
+func TestFailoverAndReset(t *testing.T) {
+	a, b := startFake(t), startFake(t)
+	for n, f := range []*fake{a, b} {
+		f.with(func() { f.services["DEFAULT_GROUP@@x"] = []any{aHost(fmt.Sprintf("10.0.0.%d", n+1))} })
+	}
+	r := a.rig(func(c *Config, _ *registry.Options) { c.Addresses = []string{a.address, b.address} })
+	p := r.watch(registry.App("x"))
+	onA, onB := has("10.0.0.1:80"), has("10.0.0.2:80")
+	first := p.until("either", func(s registry.Snapshot) bool { return onA(s) || onB(s) })
+	from, to, there := a, b, onB
+	if onB(first) {
+		from, to, there = b, a, onA
+	}
+	host, port, _ := strings.Cut(to.address, ":")
+	from.push(typeConnectReset, map[string]any{"requestId": "1", "serverIp": host, "serverPort": port})
+	p.until("the other", there)
+	// An address that is not ours is not followed, but the connection is given up.
+	to.push(typeConnectReset, map[string]any{"requestId": "2", "serverIp": "192.0.2.1", "serverPort": 8848})
+	p.until("the next of ours", func(s registry.Snapshot) bool { return !there(s) })
+	from.server.Stop()
+	p.until("the one that is left", there)
+	r.await(registry.Live)
+}
+
+func TestLostConfigNoticeIsFound(t *testing.T) {
+	f := startFake(t)
+	f.with(func() { f.configs["mapping/I"] = "app" })
+	c := Default()
+	c.Addresses, c.GRPCPortOffset = []string{f.address}, 0
+	r := &rig{t: t, config: c}
+	r.reg = newClient(c, registry.Options{Logger: quietLogger(), Report: r.note})
+	r.reg.comparePause = 50 * time.Millisecond
+	r.background(r.reg.Run)
+	p := r.watchDefinition(registry.DubboService("I", "", ""))
+	p.until("nothing", func(s string) bool { return s == "" })
+	f.with(func() { f.configs["dubbo/I:::provider:app"] = "{}" }) // no notice
+	p.until("the definition", func(s string) bool { return s == "{}" })
+	f.with(func() { delete(f.configs, "dubbo/I:::provider:app") })
+	p.until("nothing again", func(s string) bool { return s == "" })
+	r.noErrors()
+}
+
+func TestUnwatchedIsLeft(t *testing.T) {
+	f := startFake(t)
+	r := f.rig()
+	a, b := r.watch(registry.App("x")), r.watch(registry.App("x"))
+	d, set := r.watch(registry.DubboService("I", "*", "")), r.watchServices()
+	a.until("an answer", has())
+	b.until("an answer", has())
+	d.until("an answer", has())
+	if n := f.count(typeSubscribe + " x"); n != 1 {
+		t.Errorf("%d subscriptions of one service", n)
+	}
+	a.stop()
+	f.pushService("x", aHost("10.0.0.1"))
+	b.until("the push", has("10.0.0.1:80"))
+	b.stop()
+	d.stop()
+	set.stop()
+	within(t, "nothing to be left", func() bool {
+		r.reg.mu.Lock()
+		defer r.reg.mu.Unlock()
+		return len(r.reg.subjectsLocked()) == 0
+	})
+	if n := f.count(typeSubscribe + " x"); n != 2 {
+		t.Errorf("%d requests about the service, want one to come and one to leave", n)
+	}
+	again := r.watch(registry.App("x"))
+	again.until("the state", has("10.0.0.1:80"))
+}
