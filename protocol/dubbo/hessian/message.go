@@ -20,10 +20,10 @@ func (d *Decoder) EnterMap() error {
 	return d.mapHead()
 }
 
-// Entry reports whether the map entered last has another entry. At the end of the message it reports false, too: a Skip
-// or AppendText then fails with ErrTruncated.
+// Entry reports whether the map entered last has another entry. In a message that ends too early it does, so that reading
+// the entry fails.
 func (d *Decoder) Entry() bool {
-	if !d.inMap || d.pos >= len(d.in) {
+	if !d.inMap {
 		return false
 	}
 	if d.mapEnd() {

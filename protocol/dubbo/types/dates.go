@@ -23,7 +23,8 @@ func (e *Encoder) fromMillis(dst []byte, t *Type, text []byte, got func([]byte) 
 	case t.kind == sqlDateKind:
 		return e.appendSQL(dst, t, time.UnixMilli(ms), got(text))
 	case t.handle == hessian.InstantHandle:
-		return e.appendSeconds(dst, t.handle, floor(ms, 1000), int32(ms-floor(ms, 1000)*1000)), nil
+		seconds := floor(ms, 1000)
+		return e.appendSeconds(dst, t.handle, seconds, int32(ms-seconds*1000)*1_000_000), nil
 	case t.handle == hessian.YearHandle && ms >= -999_999_999 && ms <= 999_999_999:
 		return hessian.AppendInt(e.classes.AppendObject(dst, t.handle), int32(ms)), nil
 	}

@@ -48,7 +48,7 @@ func (e *OverloadError) Error() string {
 		return fmt.Sprintf("the arguments fit several overloads of %s: %s", e.Method, strings.Join(e.Candidates, ", "))
 	}
 	if len(e.Candidates) == 0 {
-		return fmt.Sprintf("there is no method %s", e.Method)
+		return "there is no such method"
 	}
 	return fmt.Sprintf("the arguments fit no overload of %s: %s", e.Method, strings.Join(e.Candidates, ", "))
 }
