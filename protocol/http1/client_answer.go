@@ -1,7 +1,7 @@
 package http1
 
 import (
-	"runtime"
+	"time"
 
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/protocol/socket"
@@ -96,12 +96,16 @@ func (u *upstreamConn) stopPump() {
 		p.spoiled = true // the body was announced and never sent
 		return
 	}
-	// When the instance has answered because it has the whole request, that the last write is over has only to be noticed.
-	for range lastWriteYields {
-		if len(p.done) > 0 {
-			break
+	if p.ending.Load() && len(p.done) == 0 {
+		// The instance has answered because it has the whole request, and the worker has only to notice; or it does not
+		// care for the rest, and the worker is stuck in its last write.
+		patience := time.NewTimer(lastWritePatience)
+		select {
+		case <-p.done:
+			p.done <- struct{}{}
+		case <-patience.C:
 		}
-		runtime.Gosched()
+		patience.Stop()
 	}
 	if len(p.done) == 0 {
 		p.spoiled = true
@@ -114,8 +118,7 @@ func (u *upstreamConn) stopPump() {
 	}
 }
 
-// lastWriteYields is some ten microseconds.
-const lastWriteYields = 100
+const lastWritePatience = 20 * time.Millisecond
 
 // beforeRead implements source.
 func (u *upstreamConn) beforeRead() (socket.Limit, error) {

@@ -47,6 +47,7 @@ func newUpstreamConn(c *Client, nc net.Conn) *upstreamConn {
 	u.out = outbound{sock: &u.sock, pool: &c.buffers, splicer: &c.splicer}
 	u.body.u, u.pump.u = u, u
 	u.pump.done = make(chan struct{}, 1)
+	u.out.ending = &u.pump.ending
 	return u
 }
 

@@ -20,6 +20,7 @@ type pump struct {
 	spoiled bool // the request is not whole, so the connection cannot serve another
 
 	done   chan struct{}         // buffered: one signal for each start
+	ending atomic.Bool           // nothing is left to read, only to write
 	sentAt atomic.Int64          // when it ended
 	broken atomic.Pointer[error] // why it ended otherwise
 
@@ -32,6 +33,7 @@ type pump struct {
 
 func (p *pump) reset() {
 	p.active, p.held, p.spoiled = false, false, false
+	p.ending.Store(false)
 	p.sentAt.Store(0)
 	p.broken.Store(nil)
 }

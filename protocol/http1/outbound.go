@@ -3,6 +3,7 @@ package http1
 import (
 	"errors"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/protocol/socket"
@@ -21,6 +22,8 @@ type outbound struct {
 	vec  [3][]byte
 	sent int64 // body bytes handed to the socket or collected
 	wire bool  // something of this message is on the wire
+
+	ending *atomic.Bool // if not nil, told by body when nothing is left to read but what is being written
 }
 
 // errLengthMismatch is a body that is longer or shorter than its ContentLength said.
@@ -130,6 +133,9 @@ func (o *outbound) body(b protocol.Body, length int64, chunked bool, trailer *pr
 			return errLengthMismatch, nil
 		}
 		more = more && o.sent != length // a body need not know that it was its last piece
+		if !more {
+			o.end()
+		}
 		if err := o.piece(piece, more, chunked, trailer); err != nil {
 			return nil, err
 		}
@@ -144,7 +150,14 @@ func (o *outbound) body(b protocol.Body, length int64, chunked bool, trailer *pr
 	}
 }
 
+func (o *outbound) end() {
+	if o.ending != nil {
+		o.ending.Store(true)
+	}
+}
+
 func (o *outbound) splice(s splicer) (readErr, writeErr error) {
+	o.end()
 	if err := o.flush(); err != nil {
 		return nil, err
 	}
