@@ -179,7 +179,9 @@ func (d *Decoder) classify(c class) (classKind, Handle) {
 		}
 		return bigIntClass, 0
 	case "java.util.UUID":
-		return uuidClass, 0
+		if c.fields == 2 { // a Go provider sends the text as "value"
+			return uuidClass, 0
+		}
 	}
 	if len(name) > len(handlePackage) && string(name[:len(handlePackage)]) == handlePackage {
 		for h := range handles {

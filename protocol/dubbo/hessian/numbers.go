@@ -113,7 +113,10 @@ func (d *Decoder) magnitude() error {
 		if n < 0 && d.mapEnd() {
 			break
 		}
-		w, err := d.Int()
+		if k := d.Kind(); k != Int && k != Long { // Go providers send longs
+			return d.unexpected()
+		}
+		w, err := d.integer()
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ func (e *Encoder) fromMillis(dst []byte, t *Type, text []byte, got func([]byte) 
 	case t.kind == dateKind:
 		return hessian.AppendDate(dst, ms), nil
 	case t.kind == sqlDateKind:
-		return e.appendSQL(dst, t, time.UnixMilli(ms), got(text))
+		return e.appendSQL(dst, t, time.UnixMilli(ms), text, got)
 	case t.handle == hessian.InstantHandle:
 		seconds := floor(ms, 1000)
 		return e.appendSeconds(dst, t.handle, seconds, int32(ms-seconds*1000)*1_000_000), nil
@@ -82,23 +82,19 @@ func (e *Encoder) fromSQL(dst []byte, t *Type, m moment, text []byte) ([]byte, e
 		}
 		m.year, m.month, m.day = 1970, 1, 1
 	}
-	zone := e.zone()
-	return e.appendSQL(dst, t, m.time(zone), describeString(text))
-}
-
-func (e *Encoder) zone() *time.Location {
-	if e.opts.DateZone == nil {
-		return time.UTC
-	}
-	return e.opts.DateZone
+	return e.appendSQL(dst, t, m.time(e.opts.DateZone), text, describeString)
 }
 
 // appendSQL appends a moment in the zone of the provider, which loses what is below a second.
-func (e *Encoder) appendSQL(dst []byte, t *Type, at time.Time, got string) ([]byte, error) {
-	at = at.In(e.zone())
-	if y := at.Year(); y < 0 || y > 9999 {
-		return dst, t.mismatch(got)
+func (e *Encoder) appendSQL(dst []byte, t *Type, at time.Time, text []byte, got func([]byte) string) ([]byte, error) {
+	zone := e.opts.DateZone
+	if zone == nil {
+		zone = time.UTC
 	}
-	var text [len(sqlLayout)]byte
-	return hessian.AppendString(dst, at.AppendFormat(text[:0], sqlLayout)), nil
+	at = at.In(zone)
+	if y := at.Year(); y < 0 || y > 9999 {
+		return dst, t.mismatch(got(text))
+	}
+	var local [len(sqlLayout)]byte
+	return hessian.AppendString(dst, at.AppendFormat(local[:0], sqlLayout)), nil
 }
