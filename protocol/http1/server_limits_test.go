@@ -143,7 +143,9 @@ func TestClientThatTakesNothingIsCut(t *testing.T) {
 
 type finishFunc func(*protocol.Request, *protocol.Response, error)
 
-func (f finishFunc) Finish(req *protocol.Request, resp *protocol.Response, err error) { f(req, resp, err) }
+func (f finishFunc) Finish(req *protocol.Request, resp *protocol.Response, err error) {
+	f(req, resp, err)
+}
 
 func TestConnectionLimit(t *testing.T) {
 	s, addr := startServer(t, ServerConfig{Limits: Limits{Connections: 2}}, dumpHandler)

@@ -31,7 +31,7 @@ func (x *serverExchange) respond(resp *protocol.Response) (again bool) {
 	}
 	old := x.req.Version == protocol.HTTP10
 	chunked := body != nil && length < 0 && !old
-	keep := x.persist && !x.fatal && !expects && !x.srv.draining.Load() && !x.unwelcome() && (body == nil || length >= 0 || chunked)
+	keep := x.persist && !x.fatal && !expects && !x.srv.draining.Load() && !x.unwelcome(body) && (body == nil || length >= 0 || chunked)
 
 	o := &x.out
 	o.statusLine(resp.Status)
@@ -92,9 +92,9 @@ func (x *serverExchange) respond(resp *protocol.Response) (again bool) {
 	return false
 }
 
-// unwelcome reports whether a body nobody has asked for is too large to be thrown away.
-func (x *serverExchange) unwelcome() bool {
-	return x.in.kind == bodyFixed && x.in.length > drainBytes && x.in.seen.Load() == 0
+// unwelcome reports whether the request's body, for which nobody has asked and nobody will, is too large to be thrown away.
+func (x *serverExchange) unwelcome(answer protocol.Body) bool {
+	return x.in.kind == bodyFixed && x.in.length > drainBytes && x.in.seen.Load() == 0 && answer != protocol.Body(&x.in)
 }
 
 // lost records that the client did not take the answer.

@@ -23,6 +23,7 @@ type Parker struct {
 
 	mu     sync.Mutex
 	slots  slots
+	ticks  bool // the goroutine wakes by itself to look at times
 	closed bool
 }
 
@@ -66,7 +67,8 @@ func (p *Parker) Park(item Parked, until int64) bool {
 		p.slots.remove(i)
 		return false
 	}
-	if p.slots.n == 1 && until != 0 {
+	if until != 0 && !p.ticks {
+		p.ticks = true
 		_ = p.file.SetReadDeadline(time.Now().Add(expiryTick)) // the goroutine waits without one
 	}
 	return true
@@ -151,7 +153,7 @@ func (p *Parker) expire() {
 		item := p.slots.expired(t)
 		if item == nil {
 			next := time.Time{}
-			if p.slots.n > 0 {
+			if p.ticks = p.slots.n > 0; p.ticks {
 				next = time.Now().Add(expiryTick)
 			}
 			_ = p.file.SetReadDeadline(next)
