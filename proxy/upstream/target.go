@@ -32,11 +32,14 @@ func (t *Target) Serve(ctx context.Context, req *protocol.Request) (*protocol.Re
 	if err != nil {
 		return nil, err
 	}
+	before := req.Deadline
 	req.NarrowDeadline(t.timeout)
 	resp, i, err := st.serve(ctx, req, nil)
 	if err != nil && i != nil && t.attempts > 0 {
-		return t.retry(ctx, req, st, i, err)
+		resp, err = t.retry(ctx, req, st, i, err)
 	}
+	// The timeout is for the head. A body may take its time: downloads and event streams are not late.
+	req.Deadline = before
 	return resp, err
 }
 
