@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -304,25 +303,36 @@ func TestReadAllocatesNothing(t *testing.T) {
 	}
 }
 
+// BenchmarkRoundTrip writes 1 KB and reads it back, by raw calls and through net.Conn with a deadline for each call.
 func BenchmarkRoundTrip(b *testing.B) {
-	x, y := tcpPair(b)
-	run := func(b *testing.B, read, write func(p []byte) error) {
-		go io.Copy(y, y)
+	run := func(b *testing.B, read, write func(c *Conn, p []byte) error) {
+		x, y := tcpPair(b)
+		go io.Copy(struct{ io.Writer }{y}, struct{ io.Reader }{y})
+		c := New(x)
 		p := make([]byte, 1024)
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := write(p); err != nil {
+			if err := write(c, p); err != nil {
 				b.Fatal(err)
 			}
-			if err := read(p); err != nil {
+			if err := read(c, p); err != nil {
 				b.Fatal(err)
 			}
 		}
 	}
-	c := New(x)
 	b.Run("raw", func(b *testing.B) {
-		run(b, func(p []byte) error { _, err := c.Read(p, Within(time.Minute)); return err },
-			func(p []byte) error { _, err := c.Write(p, Within(time.Minute)); return err })
+		run(b, func(c *Conn, p []byte) error { _, err := c.Read(p, Within(time.Minute)); return err },
+			func(c *Conn, p []byte) error { _, err := c.Write(p, Within(time.Minute)); return err })
 	})
-	_ = os.ErrClosed
+	b.Run("net", func(b *testing.B) {
+		run(b, func(c *Conn, p []byte) error {
+			_ = c.NetConn().SetReadDeadline(time.Now().Add(time.Minute))
+			_, err := c.NetConn().Read(p)
+			return err
+		}, func(c *Conn, p []byte) error {
+			_ = c.NetConn().SetWriteDeadline(time.Now().Add(time.Minute))
+			_, err := c.NetConn().Write(p)
+			return err
+		})
+	})
 }
