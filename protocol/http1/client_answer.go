@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"strings"
 	"time"
 
 	"github.com/sluice-gateway/sluice/protocol"
@@ -16,6 +17,9 @@ func (u *upstreamConn) accept(status int, version protocol.Version) error {
 	hd.dropNamed(&resp.Header)
 	resp.Status, resp.ContentLength = status, hd.contentLength
 	u.lasting = !hd.close && (version >= protocol.HTTP11 || hd.keepAlive)
+	if hd.keptFor != "" {
+		u.keepAlive = keepAliveTime(hd.keptFor)
+	}
 
 	kind, length := bodyClose, int64(0)
 	switch {
@@ -48,6 +52,23 @@ func (u *upstreamConn) accept(status int, version protocol.Version) error {
 	}
 	resp.Body = &u.body
 	return nil
+}
+
+// keepAliveTime is for how long a connection may be idle by what the instance announced in Keep-Alive
+// (draft-thomson-hybi-http-timeout, and everybody: "timeout=5, max=100"), less a margin for a request under way while the
+// instance closes; 0 if it did not say.
+func keepAliveTime(list string) int64 {
+	for param := ""; list != ""; {
+		param, list = nextToken(list)
+		name, value, _ := strings.Cut(param, "=")
+		seconds, ok := parseLength(value)
+		if !ok || seconds > 1e9 || !protocol.EqualFold(name, "timeout") {
+			continue
+		}
+		t := seconds * int64(time.Second)
+		return max(t-min(int64(time.Second), t/2), 1)
+	}
+	return 0
 }
 
 // answerBody is the Response's Body: what comes from the instance, and the duty to stop who sends to it.

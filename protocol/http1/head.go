@@ -17,9 +17,10 @@ type head struct {
 	upgrade   string
 	trailers  bool // TE names trailers
 
-	host   string
-	hosts  int
-	expect string
+	keptFor string // Keep-Alive, as it came
+	host    string
+	hosts   int
+	expect  string
 
 	connection  [maxConnection]string // the values of Connection
 	nconnection int
@@ -59,7 +60,7 @@ func (p *fieldParser) parse(b []byte, h *protocol.Header, hd *head) (done bool, 
 		case protocol.NameOther:
 			h.AddKnown(id, text(name), text(value))
 		case protocol.NameContentLength, protocol.NameTransferEncoding, protocol.NameConnection, protocol.NameUpgrade,
-			protocol.NameTE, protocol.NameHost, protocol.NameExpect:
+			protocol.NameTE, protocol.NameHost, protocol.NameExpect, protocol.NameKeepAlive:
 			if err := hd.take(id, text(value)); err != nil {
 				return false, err
 			}
@@ -112,6 +113,8 @@ func (hd *head) take(id protocol.Name, value string) error {
 		hd.hosts++
 	case protocol.NameExpect:
 		hd.expect = value
+	case protocol.NameKeepAlive:
+		hd.keptFor = value
 	}
 	return nil
 }

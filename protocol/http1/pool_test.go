@@ -262,6 +262,34 @@ func TestOldConnectionsAreNotPicked(t *testing.T) {
 	}
 }
 
+func TestKeepAliveTime(t *testing.T) {
+	const second = int64(time.Second)
+	for list, want := range map[string]int64{
+		"timeout=5": 4 * second, "max=100, Timeout=60": 59 * second, "timeout=1": second / 2, "timeout=0": 1,
+		"": 0, "max=100": 0, "timeout": 0, "timeout=-1": 0, "timeout=x, timeout=3": 2 * second, "timeout=99999999999999": 0,
+	} {
+		if got := keepAliveTime(list); got != want {
+			t.Errorf("%q: got %d, want %d", list, got, want)
+		}
+	}
+}
+
+// An instance that says for how long it keeps idle connections (Node says 5 seconds) is believed, or a request would now
+// and then be sent just as it closes.
+func TestInstancesKeepAliveIsObeyed(t *testing.T) {
+	u := startUpstream(t, answering("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5, max=9\r\nContent-Length: 2\r\n\r\nok"))
+	c := startClient(t, ClientConfig{Address: u.addr(), IdleTimeout: time.Hour})
+	mustOK(t, exchange(context.Background(), c, newRequest("GET", "/")), "ok")
+	c.Sweep(protocol.Now() + int64(3*time.Second))
+	if s := c.Stats(); s.Idle != 1 {
+		t.Errorf("stats are %+v", s)
+	}
+	c.Sweep(protocol.Now() + int64(5*time.Second))
+	if s := c.Stats(); s.Idle != 0 {
+		t.Errorf("stats are %+v", s)
+	}
+}
+
 func TestCloseTurnsRequestsAway(t *testing.T) {
 	proceed := make(chan struct{})
 	closed := make(chan struct{})
