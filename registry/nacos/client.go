@@ -145,13 +145,16 @@ func (c *client) lost(err error) {
 	c.opts.Report(state, err)
 }
 
-// troubled reports a failure with one subject, which does not change the state of the registry.
-func (c *client) troubled(sub subject, err error) {
+// troubled reports a failure with one subject, which does not change the state of the registry. Only the first in a row is
+// logged.
+func (c *client) troubled(sub subject, err error, first bool) {
 	c.mu.Lock()
 	state := c.state
 	c.mu.Unlock()
 	err = fmt.Errorf("%s: %w", sub, err)
-	c.opts.Logger.Warn("Nacos refuses", "error", err)
+	if first {
+		c.opts.Logger.Warn("Nacos gives no answer", "error", err)
+	}
 	c.opts.Report(state, err)
 }
 

@@ -47,7 +47,7 @@ type Timeouts struct {
 	Connect time.Duration `yaml:"connect"`
 	// Request is one question and its answer.
 	Request time.Duration `yaml:"request"`
-	// KeepAlive is the time between two health checks of the connection; one that is not answered within Request ends it.
+	// KeepAlive is the time between two health checks of the connection; one that is not answered within twice Request ends it.
 	KeepAlive time.Duration `yaml:"keepAlive"`
 }
 

@@ -80,7 +80,7 @@ func (e *configEntry) context(md5 string) configContext {
 // accept makes this the entry's state, or doubts it as the package comment says. The client's lock is held.
 func (e *configEntry) accept(s *session, exists bool, content, md5 string) bool {
 	if !exists && e.exists && e.current != s && !s.settled() {
-		s.kickAfter(s.untilSettled()+time.Millisecond, e)
+		s.kickSettledLocked(e)
 		return false
 	}
 	if !exists {

@@ -75,7 +75,7 @@ func metadataInfo(app, revision, iface string) string {
 func register(t *testing.T, service, ip string, port int, metadata map[string]string) testbed.Instance {
 	t.Helper()
 	i := testbed.Instance{Service: service, IP: ip, Port: port, Metadata: metadata}
-	if err := shared.Register(t.Context(), i); err != nil {
+	if err := shared(t).Register(t.Context(), i); err != nil {
 		t.Fatal(err)
 	}
 	return i
@@ -83,13 +83,13 @@ func register(t *testing.T, service, ip string, port int, metadata map[string]st
 
 func publish(t *testing.T, group, id, content string) {
 	t.Helper()
-	if err := shared.PublishConfig(t.Context(), "", group, id, content); err != nil {
+	if err := shared(t).PublishConfig(t.Context(), "", group, id, content); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestDubboByInterface(t *testing.T) {
-	r := newRig(t, shared.Addr())
+	r := newRig(t, shared(t).Addr())
 	iface := strings.ReplaceAll(unique(t, "I"), "-", ".")
 	exact, bare := r.watch(registry.DubboService(iface, "g1", "1.0.0")), r.watch(registry.DubboService(iface, "", ""))
 	anyGroup, all := r.watch(registry.DubboService(iface, "*", "1.0.0")), r.watch(registry.DubboService(iface, "*", "*"))
@@ -117,7 +117,7 @@ func TestDubboByInterface(t *testing.T) {
 	bare.until("the one without group and version", has("dubbo://10.0.0.2:20880"))
 	anyGroup.until("every group", has("dubbo://10.0.0.1:20880", "tri://10.0.0.1:50051", "dubbo://10.0.0.3:20880"))
 	all.until("everything", has("dubbo://10.0.0.1:20880", "tri://10.0.0.1:50051", "dubbo://10.0.0.2:20880", "dubbo://10.0.0.3:20880"))
-	if err := shared.Deregister(t.Context(), gone); err != nil {
+	if err := shared(t).Deregister(t.Context(), gone); err != nil {
 		t.Fatal(err)
 	}
 	all.until("one less", has("dubbo://10.0.0.1:20880", "dubbo://10.0.0.2:20880", "dubbo://10.0.0.3:20880"))
@@ -126,7 +126,7 @@ func TestDubboByInterface(t *testing.T) {
 
 func TestDubboByApplication(t *testing.T) {
 	f := &fetcher{answers: map[string]string{}}
-	r := newRig(t, shared.Addr(), withFetcher(f))
+	r := newRig(t, shared(t).Addr(), withFetcher(f))
 	iface := strings.ReplaceAll(unique(t, "I"), "-", ".")
 	local, remote := unique(t, "local"), unique(t, "remote")
 	p := r.watch(registry.DubboService(iface, "g1", "*"))
@@ -185,7 +185,7 @@ func TestDubboByApplication(t *testing.T) {
 }
 
 func TestDefinition(t *testing.T) {
-	r := newRig(t, shared.Addr())
+	r := newRig(t, shared(t).Addr())
 	iface := strings.ReplaceAll(unique(t, "I"), "-", ".")
 	p := r.watchDefinition(registry.DubboService(iface, "g1", "1.0.0"))
 	p.until("none", func(s string) bool { return s == "" })
@@ -198,7 +198,7 @@ func TestDefinition(t *testing.T) {
 	publish(t, mappingGroup, iface, "aprov")
 	publish(t, definitionGroup, iface+":1.0.0:g1:provider:aprov", `{"canonicalName":"3"}`)
 	p.until("the first application's", func(s string) bool { return s == `{"canonicalName":"3"}` })
-	if err := shared.DeleteConfig(t.Context(), "", definitionGroup, iface+":1.0.0:g1:provider:aprov"); err != nil {
+	if err := shared(t).DeleteConfig(t.Context(), "", definitionGroup, iface+":1.0.0:g1:provider:aprov"); err != nil {
 		t.Fatal(err)
 	}
 	p.until("the next application's", func(s string) bool { return s == `{"canonicalName":"2"}` })
@@ -206,7 +206,7 @@ func TestDefinition(t *testing.T) {
 }
 
 func TestNamesThatCannotBeWatched(t *testing.T) {
-	r := newRig(t, shared.Addr())
+	r := newRig(t, shared(t).Addr())
 	for _, name := range []registry.ServiceName{{}, registry.App("a b"), registry.App("a@@b"), {Name: "a", Group: "x y"}, registry.DubboService("", "", "")} {
 		if err := r.reg.Watch(t.Context(), name, nil); err == nil {
 			t.Errorf("%+v is watched", name)

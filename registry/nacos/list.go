@@ -32,7 +32,7 @@ type serviceNames struct {
 	// Guarded by the client's lock.
 	known   bool
 	names   map[string]int      // how many listings in a row have lacked it
-	sorted  []string            // of names; never changed, only replaced
+	sorted  []string            // of names, made when it is read; never changed, only replaced
 	recent  map[string]struct{} // pushed as added since the last listing began: newer than its answer
 	current *session            // the one that confirmed what we hold
 	next    *time.Timer         // of the next listing
@@ -49,6 +49,9 @@ func (sc *scope) list(group string) ([]string, bool) {
 	defer c.mu.Unlock()
 	l := find(c.lists, group, func() *serviceNames { return &serviceNames{client: c, group: group, names: map[string]int{}} })
 	sc.read(l)
+	if l.sorted == nil {
+		l.sorted = slices.Sorted(maps.Keys(l.names))
+	}
 	return l.sorted, l.known
 }
 
@@ -122,8 +125,9 @@ func (l *serviceNames) read(ctx context.Context, s *session) error {
 
 // merge takes the names of a listing: new ones at once, missing ones when they were missing before.
 func (l *serviceNames) merge(s *session, seen map[string]struct{}, complete bool) {
+	changed := false
 	for name := range seen {
-		l.names[name] = 0
+		changed = l.add(name) || changed
 	}
 	for name := range l.names {
 		if _, ok := seen[name]; ok || !complete {
@@ -134,18 +138,24 @@ func (l *serviceNames) merge(s *session, seen map[string]struct{}, complete bool
 		}
 		if l.names[name]++; l.names[name] >= missesToDrop || !l.known {
 			delete(l.names, name)
+			changed = true
 		}
 	}
-	l.publish(s)
+	if changed || !l.known || l.current != s { // also says that what was known before the reconnection still holds
+		l.known, l.current = true, s
+		l.changed()
+	}
 }
 
-// publish tells the readers, if something has changed or a new session has confirmed what we have.
-func (l *serviceNames) publish(s *session) {
-	sorted := slices.Sorted(maps.Keys(l.names))
-	if l.known && l.current == s && slices.Equal(sorted, l.sorted) {
-		return
-	}
-	l.known, l.sorted, l.current = true, sorted, s
+// add reports whether the name is new.
+func (l *serviceNames) add(name string) bool {
+	_, old := l.names[name]
+	l.names[name] = 0
+	return !old
+}
+
+func (l *serviceNames) changed() {
+	l.sorted = nil
 	l.notify()
 }
 
@@ -214,21 +224,26 @@ func (c *client) listChanged(s *session, change *serviceChange) {
 	if l == nil {
 		return
 	}
+	changed := false
 	switch change.ChangedType {
 	case changeAdd:
-		l.names[name] = 0
+		changed = l.add(name)
 		if l.recent != nil {
 			l.recent[name] = struct{}{}
 		}
 	case changeDelete:
-		if !s.settled() {
-			return // a server that has just come up; the next listings decide
+		misses, here := l.names[name]
+		switch {
+		case !here:
+		case s.settled():
+			delete(l.names, name)
+			changed = true
+		default: // a server that has just come up: the next listings decide
+			l.names[name] = max(misses, 1)
+			s.kickSettledLocked(l)
 		}
-		delete(l.names, name)
-	default:
-		return
 	}
-	if l.known {
-		l.publish(s)
+	if changed && l.known {
+		l.changed()
 	}
 }

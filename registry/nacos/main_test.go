@@ -2,12 +2,11 @@ package nacos
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,17 +16,38 @@ import (
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
+// server is what shared starts.
+type server struct {
+	nacos *testbed.Nacos
+	stop  func()
+	err   error
+}
+
+// start starts the shared server when a test first asks for it: the fuzzing engine's workers run TestMain too.
+var start = sync.OnceValue(func() server {
+	n, stop, err := testbed.SharedNacos()
+	running.Store(err == nil)
+	return server{n, stop, err}
+})
+
+var running atomic.Bool
+
 // shared is a server for tests that neither stop nor count anything; each uses names of its own.
-var shared *testbed.Nacos
+func shared(t testing.TB) *testbed.Nacos {
+	t.Helper()
+	s := start()
+	if s.err != nil {
+		t.Fatal(s.err)
+	}
+	return s.nacos
+}
 
 func TestMain(m *testing.M) {
-	var stop func()
-	var err error
-	if shared, stop, err = testbed.SharedNacos(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	goleak.VerifyTestMain(testbed.After(m, stop))
+	goleak.VerifyTestMain(testbed.After(m, func() {
+		if running.Load() {
+			start().stop()
+		}
+	}))
 }
 
 // deadline is how long a test waits for what must come.

@@ -11,14 +11,14 @@ import (
 )
 
 func TestInstanceComesChangesAndGoes(t *testing.T) {
-	r := newRig(t, shared.Addr())
+	r := newRig(t, shared(t).Addr())
 	name := unique(t, "svc")
 	p := r.watch(registry.App(name))
 	p.until("an unknown service to be empty", has())
 
 	i := testbed.Instance{Service: name, IP: "10.0.0.1", Port: 8080, Weight: 3, Cluster: "east",
 		Metadata: map[string]string{"version": "v1", "secure": "true"}}
-	if err := shared.Register(t.Context(), i); err != nil {
+	if err := shared(t).Register(t.Context(), i); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
@@ -32,7 +32,7 @@ func TestInstanceComesChangesAndGoes(t *testing.T) {
 	}
 
 	i.Weight, i.Metadata = testbed.NoWeight, map[string]string{"version": "v2", "zone": "a"}
-	if err := shared.Update(t.Context(), i); err != nil {
+	if err := shared(t).Update(t.Context(), i); err != nil {
 		t.Fatal(err)
 	}
 	got = p.until("the change", func(s registry.Snapshot) bool {
@@ -43,18 +43,18 @@ func TestInstanceComesChangesAndGoes(t *testing.T) {
 	}
 
 	i.Disabled = true
-	if err := shared.Update(t.Context(), i); err != nil {
+	if err := shared(t).Update(t.Context(), i); err != nil {
 		t.Fatal(err)
 	}
 	p.until("the disabled one to be out of service", func(s registry.Snapshot) bool {
 		return len(s.Instances) == 0 || s.Instances[0].Disabled
 	})
 	i.Disabled = false
-	if err := shared.Update(t.Context(), i); err != nil {
+	if err := shared(t).Update(t.Context(), i); err != nil {
 		t.Fatal(err)
 	}
 	p.until("it to be back", has("10.0.0.1:8080"))
-	if err := shared.Deregister(t.Context(), i); err != nil {
+	if err := shared(t).Deregister(t.Context(), i); err != nil {
 		t.Fatal(err)
 	}
 	p.until("it to be gone", has())
@@ -62,11 +62,11 @@ func TestInstanceComesChangesAndGoes(t *testing.T) {
 }
 
 func TestUnhealthyIsReported(t *testing.T) {
-	r := newRig(t, shared.Addr())
+	r := newRig(t, shared(t).Addr())
 	name := unique(t, "svc")
 	for n, ip := range []string{"10.0.0.1", "10.0.0.2"} {
 		i := testbed.Instance{Service: name, IP: ip, Port: 80, Unhealthy: n == 1}
-		if err := shared.Register(t.Context(), i); err != nil {
+		if err := shared(t).Register(t.Context(), i); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -77,23 +77,23 @@ func TestUnhealthyIsReported(t *testing.T) {
 }
 
 func TestEphemeralInstanceLivesWithItsConnection(t *testing.T) {
-	r := newRig(t, shared.Addr())
+	r := newRig(t, shared(t).Addr())
 	name := unique(t, "svc")
 	p := r.watch(registry.App(name))
 	t.Run("provider", func(t *testing.T) {
-		newProvider(t, shared.Addr()).register(name, "10.1.0.1", 80, nil)
+		newProvider(t, shared(t).Addr()).register(name, "10.1.0.1", 80, nil)
 		p.until("the instance", has("10.1.0.1:80"))
 	})
 	p.until("it to be gone with its provider", has())
 }
 
 func TestGroupsAreMerged(t *testing.T) {
-	r := newRig(t, shared.Addr(), func(c *Config, _ *registry.Options) { c.Groups = []string{"DEFAULT_GROUP", "blue"} })
+	r := newRig(t, shared(t).Addr(), func(c *Config, _ *registry.Options) { c.Groups = []string{"DEFAULT_GROUP", "blue"} })
 	name := unique(t, "svc")
 	all, blue := r.watch(registry.App(name)), r.watch(registry.ServiceName{Name: name, Group: "blue"})
 	other := r.watch(registry.ServiceName{Name: name, Group: "red"}) // not one of the configured groups, but asked for by name
 	for group, ip := range map[string]string{"": "10.0.0.1", "blue": "10.0.0.2", "red": "10.0.0.3"} {
-		if err := shared.Register(t.Context(), testbed.Instance{Group: group, Service: name, IP: ip, Port: 80}); err != nil {
+		if err := shared(t).Register(t.Context(), testbed.Instance{Group: group, Service: name, IP: ip, Port: 80}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -106,10 +106,10 @@ func TestGroupsAreMerged(t *testing.T) {
 }
 
 func TestClustersAreFiltered(t *testing.T) {
-	r := newRig(t, shared.Addr(), func(c *Config, _ *registry.Options) { c.Clusters = []string{"east"} })
+	r := newRig(t, shared(t).Addr(), func(c *Config, _ *registry.Options) { c.Clusters = []string{"east"} })
 	name := unique(t, "svc")
 	for cluster, ip := range map[string]string{"east": "10.0.0.1", "west": "10.0.0.2", "": "10.0.0.3"} {
-		if err := shared.Register(t.Context(), testbed.Instance{Cluster: cluster, Service: name, IP: ip, Port: 80}); err != nil {
+		if err := shared(t).Register(t.Context(), testbed.Instance{Cluster: cluster, Service: name, IP: ip, Port: 80}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -117,15 +117,15 @@ func TestClustersAreFiltered(t *testing.T) {
 }
 
 func TestNamespaces(t *testing.T) {
-	if err := shared.CreateNamespace(t.Context(), "dev"); err != nil {
+	if err := shared(t).CreateNamespace(t.Context(), "dev"); err != nil {
 		t.Fatal(err)
 	}
-	dev := newRig(t, shared.Addr(), func(c *Config, _ *registry.Options) { c.Namespace = "dev" })
-	public := newRig(t, shared.Addr())
+	dev := newRig(t, shared(t).Addr(), func(c *Config, _ *registry.Options) { c.Namespace = "dev" })
+	public := newRig(t, shared(t).Addr())
 	name := unique(t, "svc")
 	a, b := dev.watch(registry.App(name)), public.watch(registry.App(name))
 	b.until("an answer", has())
-	if err := shared.Register(t.Context(), testbed.Instance{Namespace: "dev", Service: name, IP: "10.0.0.1", Port: 80}); err != nil {
+	if err := shared(t).Register(t.Context(), testbed.Instance{Namespace: "dev", Service: name, IP: "10.0.0.1", Port: 80}); err != nil {
 		t.Fatal(err)
 	}
 	a.until("the instance in its namespace", has("10.0.0.1:80"))
@@ -141,7 +141,7 @@ func TestNamespaces(t *testing.T) {
 	definition.until("no definition", func(d string) bool { return d == "" })
 	for id, content := range map[string]string{"dev.I": "app", "dev.I:::provider:app": "{}"} {
 		group := map[bool]string{true: mappingGroup, false: definitionGroup}[id == "dev.I"]
-		if err := shared.PublishConfig(t.Context(), "dev", group, id, content); err != nil {
+		if err := shared(t).PublishConfig(t.Context(), "dev", group, id, content); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -150,7 +150,7 @@ func TestNamespaces(t *testing.T) {
 
 func TestServiceListIsPushed(t *testing.T) {
 	// An interval that never comes: what arrives was pushed.
-	r := newRig(t, shared.Addr(), func(c *Config, _ *registry.Options) { c.ListInterval, c.Settle = time.Hour, 0 })
+	r := newRig(t, shared(t).Addr(), func(c *Config, _ *registry.Options) { c.ListInterval, c.Settle = time.Hour, 0 })
 	set := r.watchServices()
 	set.until("a first list", func(registry.ServiceSet) bool { return true })
 	within(t, "the fuzzy watch", func() bool {
@@ -159,7 +159,7 @@ func TestServiceListIsPushed(t *testing.T) {
 		l := r.reg.lists["DEFAULT_GROUP"]
 		return l != nil && l.watched != nil && l.watched == r.reg.session
 	})
-	p := newProvider(t, shared.Addr())
+	p := newProvider(t, shared(t).Addr())
 	name := registry.ServiceName{Name: unique(t, "svc"), Group: "DEFAULT_GROUP"}
 	began := time.Now()
 	p.register(name.Name, "10.0.0.1", 80, nil)

@@ -3,7 +3,6 @@ package nacos
 import (
 	"context"
 	"errors"
-	"time"
 )
 
 // serviceKey is a service's name inside the namespace.
@@ -89,7 +88,7 @@ func (c *client) servicePushed(s *session, info *serviceInfo) {
 // accept makes got the service's state, or doubts it: see the package comment. The client's lock is held.
 func (v *service) accept(s *session, got hosts) {
 	if got.empty() && v.known && !v.hosts.empty() && v.current != s && !s.settled() {
-		s.kickAfter(s.untilSettled()+time.Millisecond, v)
+		s.kickSettledLocked(v)
 		return
 	}
 	v.known, v.hosts, v.current = true, got, s

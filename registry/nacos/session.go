@@ -8,6 +8,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // maxInFlight bounds the questions in flight on one connection. A slow answer holds one of these places for at most
@@ -62,11 +65,19 @@ func (s *session) keepAlive() {
 		case <-s.ctx.Done():
 			return
 		case <-tick.C:
-			if err := s.conn.call(s.ctx, typeHealthCheck, &serverCheck{Module: "internal"}, nil); err != nil {
+			err := s.checkHealth()
+			if status.Code(err) == codes.DeadlineExceeded {
+				err = s.checkHealth() // a server that is busy is not a dead one
+			}
+			if err != nil {
 				s.end(err)
 			}
 		}
 	}
+}
+
+func (s *session) checkHealth() error {
+	return s.conn.call(s.ctx, typeHealthCheck, &serverCheck{Module: "internal"}, nil)
 }
 
 // keepToken renews the access token before it expires. A failure leaves the token in use, which the server may still take.

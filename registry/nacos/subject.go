@@ -22,9 +22,10 @@ type subject interface {
 // subjectState is guarded by the client's lock.
 type subjectState struct {
 	readers map[*scope]struct{}
-	busy    bool // a worker is at it
-	again   bool // and must look once more
-	fails   int  // in a row
+	busy    bool     // a worker is at it
+	again   bool     // and must look once more
+	fails   int      // in a row
+	doubts  *session // will look again when it has settled
 	forget  func()
 }
 
@@ -72,6 +73,15 @@ func (s *session) kickAfter(d time.Duration, sub subject) *time.Timer {
 	})
 }
 
+// kickSettledLocked is kick, once, when a server that has just come up has had the time to hear from its providers. The
+// client's lock is held.
+func (s *session) kickSettledLocked(sub subject) {
+	if st := sub.state(); st.doubts != s {
+		st.doubts = s
+		s.kickAfter(s.untilSettled()+time.Millisecond, sub)
+	}
+}
+
 // work brings one subject to what its readers want. Only one worker is at one subject, so asking for it and leaving it can
 // never overtake each other.
 func (s *session) work(sub subject) {
@@ -113,15 +123,15 @@ func (s *session) work(sub subject) {
 			return
 		}
 		st.fails++
-		pause := backoff(st.fails, askPause)
+		fails := st.fails
 		c.mu.Unlock()
-		s.failed(sub, err, pause)
+		s.failed(sub, err, fails)
 		return
 	}
 }
 
 // failed reports what went wrong with one subject, and has it tried again.
-func (s *session) failed(sub subject, err error, pause time.Duration) {
+func (s *session) failed(sub subject, err error, fails int) {
 	if s.ctx.Err() != nil {
 		return // the session's own end says it better
 	}
@@ -130,6 +140,6 @@ func (s *session) failed(sub subject, err error, pause time.Duration) {
 		s.end(err)
 		return
 	}
-	s.client.troubled(sub, err)
-	s.kickAfter(pause, sub)
+	s.client.troubled(sub, err, fails == 1)
+	s.kickAfter(backoff(fails, askPause), sub)
 }

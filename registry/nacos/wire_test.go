@@ -2,6 +2,8 @@ package nacos
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -320,4 +322,80 @@ func TestUnwatchedIsLeft(t *testing.T) {
 	}
 	again := r.watch(registry.App("x"))
 	again.until("the state", has("10.0.0.1:80"))
+}
+
+func TestDeletedNamesAfterReconnectAreDoubted(t *testing.T) {
+	f := startFake(t)
+	f.with(func() { f.services["DEFAULT_GROUP@@a"], f.services["DEFAULT_GROUP@@b"] = nil, nil })
+	r := f.rig(func(c *Config, _ *registry.Options) {
+		c.Settle, c.ListInterval = 500*time.Millisecond, 150*time.Millisecond
+	})
+	set := r.watchServices()
+	set.until("both", func(s registry.ServiceSet) bool { return len(s.Services) == 2 })
+	f.push(typeFuzzyChange, map[string]any{"requestId": "1", "serviceKey": "public@@DEFAULT_GROUP@@a", "changedType": changeDelete})
+	f.push(typeFuzzyChange, map[string]any{"requestId": "2", "serviceKey": "public@@DEFAULT_GROUP@@c", "changedType": changeAdd})
+	set.until("the new one beside both", func(s registry.ServiceSet) bool { return len(s.Services) == 3 })
+	// a and b are on the server's list, c never was.
+	set.until("the list to be right", func(s registry.ServiceSet) bool {
+		return len(s.Services) == 2 && s.Services[0].Name == "a" && s.Services[1].Name == "b"
+	})
+	within(t, "the server to settle", func() bool {
+		r.reg.mu.Lock()
+		defer r.reg.mu.Unlock()
+		return r.reg.session != nil && r.reg.session.settled()
+	})
+	f.with(func() { delete(f.services, "DEFAULT_GROUP@@a") })
+	f.push(typeFuzzyChange, map[string]any{"requestId": "3", "serviceKey": "public@@DEFAULT_GROUP@@a", "changedType": changeDelete})
+	set.until("it to be gone at once", func(s registry.ServiceSet) bool { return len(s.Services) == 1 && s.Services[0].Name == "b" })
+	f.push(typeFuzzyChange, map[string]any{"requestId": "4", "serviceKey": "nonsense", "changedType": changeAdd})
+	f.push(typeFuzzySync, map[string]any{"requestId": "5", "contexts": []any{
+		map[string]any{"serviceKey": "public@@DEFAULT_GROUP@@d", "changedType": changeAdd},
+		map[string]any{"serviceKey": "public@@OTHER@@e", "changedType": changeAdd},
+	}})
+	set.until("the first of a batch", lists(registry.ServiceName{Name: "d", Group: "DEFAULT_GROUP"}))
+}
+
+func TestLoginOfOlderServer(t *testing.T) {
+	var mu sync.Mutex
+	paths, ttl := []string{}, 1
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		paths = append(paths, r.URL.Path)
+		switch {
+		case r.URL.Path != "/nacos"+loginPathV2:
+			http.NotFound(w, r)
+		case r.FormValue("username") != "u" || r.FormValue("password") != "p&=":
+			http.Error(w, "unknown user!", http.StatusForbidden)
+		default:
+			fmt.Fprintf(w, `{"accessToken":"token-%d","tokenTtl":%d,"globalAdmin":false}`, len(paths), ttl)
+		}
+	}))
+	defer web.Close()
+	c := Default()
+	c.Username, c.Password = "u", "p&="
+	a := newAuth(c)
+	if err := a.use(t.Context(), strings.TrimPrefix(web.URL, "http://")); err != nil {
+		t.Fatal(err)
+	}
+	if a.token() != "token-2" || len(paths) != 2 {
+		t.Errorf("token %q after %v", a.token(), paths)
+	}
+	if d := a.untilRenewal(); d > time.Second {
+		t.Errorf("renewed only after %v", d)
+	}
+	if got, err := a.renew(t.Context(), "older"); got != "token-2" || err != nil {
+		t.Errorf("a token that somebody else has replaced: %q %v", got, err)
+	}
+	if _, err := a.renew(t.Context(), "token-2"); err == nil {
+		t.Error("a new token that is refused is replaced at once")
+	}
+	a.password = "wrong"
+	a.since = time.Time{}
+	if _, err := a.renew(t.Context(), "token-2"); err == nil || !strings.Contains(err.Error(), "403 Forbidden: unknown user!") {
+		t.Errorf("wrong password: %v", err)
+	}
+	if a.token() != "token-2" {
+		t.Errorf("a failed login has cost the token: %q", a.token())
+	}
 }

@@ -1,0 +1,129 @@
+package nacos
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/sluice-gateway/sluice/registry"
+)
+
+// section reads a section as the document's reader does.
+func section(t *testing.T, text string) (*Config, error) {
+	t.Helper()
+	c := Default()
+	if err := yaml.UnmarshalWithOptions([]byte(text), c, yaml.Strict()); err != nil {
+		return nil, err
+	}
+	return c, c.Validate()
+}
+
+func TestMistakes(t *testing.T) {
+	for text, want := range map[string]string{
+		`{}`:                                                   "addresses: is missing",
+		`addresses: ["a b:1"]`:                                 "addresses[0]: ",
+		`addresses: ["h:x"]`:                                   `addresses[0]: "h:x": port "x" is not a number`,
+		`addresses: ["h:0"]`:                                   "port 0 is not in 1-65535",
+		`addresses: ["h:65000"]`:                               "grpcPortOffset 1000: port 66000",
+		`addresses: ["http://h:1"]`:                            "addresses[0]: ",
+		`addresses: [h, h]`:                                    `addresses[1]: "h" is already listed at [0]`,
+		`{addresses: [h], groups: []}`:                         "groups: is empty",
+		`{addresses: [h], groups: [""]}`:                       "groups[0]: name is empty",
+		`{addresses: [h], groups: [a, b, a]}`:                  `groups[2]: "a" is already listed at [0]`,
+		`{addresses: [h], groups: ["a b"]}`:                    "groups[0]: ",
+		`{addresses: [h], clusters: ["a,b"]}`:                  "clusters[0]: ",
+		`{addresses: [h], namespace: "a b"}`:                   "namespace: ",
+		`{addresses: [h], password: x}`:                        "username: is missing",
+		`{addresses: [h], contextPath: "/a?b"}`:                "contextPath: ",
+		`{addresses: [h], listInterval: 1ms}`:                  "listInterval: 1ms is less than 100ms",
+		`{addresses: [h], settle: -1s}`:                        "settle: ",
+		`{addresses: [h], timeouts: {connect: 0s}}`:            "timeouts.connect: ",
+		`{addresses: [h], timeouts: {request: 0s}}`:            "timeouts.request: ",
+		`{addresses: [h], timeouts: {keepAlive: -1s}}`:         "timeouts.keepAlive: ",
+		`{addresses: [h], adresses: [h]}`:                      "adresses",
+		`{addresses: [h], timeouts: {keepalive: 1s}}`:          "keepalive",
+		`{addresses: [h], timeouts: {connect: "in a minute"}}`: "",
+	} {
+		c, err := section(t, text)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+		if c != nil {
+			if _, err := c.Build(registry.Options{}); err == nil {
+				t.Errorf("%s: is built", text)
+			}
+		}
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	c := Default()
+	for address, want := range map[string][2]string{
+		"127.0.0.1:8848": {"127.0.0.1:8848", "127.0.0.1:9848"},
+		"nacos":          {"nacos:8848", "nacos:9848"},
+		"[::1]:80":       {"[::1]:80", "[::1]:1080"},
+		"[::1]":          {"[::1]:8848", "[::1]:9848"},
+	} {
+		http, grpc, err := c.endpoints(address)
+		if err != nil || http != want[0] || grpc != want[1] {
+			t.Errorf("%s: %s %s %v", address, http, grpc, err)
+		}
+	}
+}
+
+func TestReadme(t *testing.T) {
+	b, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b)
+	_, rest, _ := strings.Cut(text, "```yaml\n")
+	example, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("no example")
+	}
+	var doc struct {
+		Registries []map[string]any `yaml:"registries"`
+	}
+	if err := yaml.Unmarshal([]byte(example), &doc); err != nil {
+		t.Fatal(err)
+	}
+	entry := doc.Registries[0]
+	delete(entry, "name")
+	delete(entry, "type")
+	if b, err = yaml.Marshal(entry); err != nil {
+		t.Fatal(err)
+	}
+	c, err := section(t, string(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Addresses) != 2 || c.Timeouts.KeepAlive != 5*time.Second || c.Username != "sluice" {
+		t.Errorf("%+v", c)
+	}
+	// The example names every key.
+	d := Default()
+	all, err := yaml.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.SplitSeq(strings.TrimSpace(string(all)), "\n") {
+		key, _, _ := strings.Cut(strings.TrimLeft(line, " -"), ":")
+		if !strings.HasPrefix(strings.TrimSpace(line), "-") && !strings.Contains(example, key+":") {
+			t.Errorf("the example lacks %s", key)
+		}
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	for fails, most := range map[int]time.Duration{0: 100, 1: 100, 2: 200, 3: 400, 6: 3000, 60: 3000} {
+		for range 100 {
+			if d := backoff(fails, dialPause); d < most*time.Millisecond/2 || d > most*time.Millisecond {
+				t.Fatalf("%d fails: %v, want within the upper half of %dms", fails, d, most)
+			}
+		}
+	}
+}
