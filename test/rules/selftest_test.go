@@ -18,6 +18,7 @@ func TestRulesBite(t *testing.T) {
 		{"arrow up", importArrows, "protocol/a.go", pkg + `import "` + module + `/proxy"`, "may not import proxy"},
 		{"arrow sideways", importArrows, "protocol/dubbo/a.go", pkg + `import "` + module + `/protocol/http1"`, "may not import"},
 		{"arrow to a plug-in", importArrows, "proxy/a.go", pkg + `import "` + module + `/registry/nacos"`, "may not import"},
+		{"plug-in in a test", importArrows, "proxy/a_test.go", pkg + `import "` + module + `/registry/nacos"`, ""},
 		{"unknown room", importArrows, "attic/a.go", pkg + `import "` + module + `/protocol"`, "may not import"},
 		{"test bed in code", importArrows, "protocol/a.go", pkg + `import "` + module + `/test/testbed"`, "may not import"},
 		{"arrow down", importArrows, "proxy/a.go", pkg + `import "` + module + `/protocol/http1"`, ""},

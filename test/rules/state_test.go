@@ -134,7 +134,7 @@ func writes(f *file, vars map[string]*ast.ValueSpec) []string {
 			case *ast.Ident:
 				spec := vars[x.Name]
 				// The parser resolves names within the file; one that it did not find is the package's.
-				if spec == nil || (x.Obj != nil && x.Obj.Decl != spec) { //nolint:staticcheck // enough here, and needs no types
+				if spec == nil || (x.Obj != nil && x.Obj.Decl != spec) {
 					return nil
 				}
 				return x

@@ -33,9 +33,9 @@ func findJava() (string, error) {
 
 // javaVersion is what a class archive depends on: the exact build of the JVM.
 func javaVersion(java string) (string, error) {
-	if real, err := filepath.EvalSymlinks(java); err == nil {
+	if target, err := filepath.EvalSymlinks(java); err == nil {
 		// bin/java stands beside the file "release", which saves the half second of asking.
-		if text, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(real)), "release")); err == nil {
+		if text, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(target)), "release")); err == nil {
 			return string(text), nil
 		}
 	}

@@ -19,10 +19,10 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := prepare(ctx); err != nil {
+	err := prepare(ctx)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "prepare:", err)
-		stop()
 		os.Exit(1)
 	}
 }

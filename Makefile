@@ -1,0 +1,24 @@
+# The targets that people type. Each is one command, to be copied where there is no make.
+
+LINT = go tool -modfile=tools/go.mod golangci-lint
+
+.PHONY: demo test bench fuzz lint fmt
+
+demo: ## the gateway and services to try it on, in one process
+	go run ./cmd/sluice demo
+
+test: ## install what the tests need, then run them all over real servers
+	go run ./test/testbed/prepare
+	go test -race -p 2 -timeout 20m ./...
+
+bench: ## what the hot path's steps cost, with allocations
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	.ci/fuzz $(FUZZTIME)
+
+lint: ## the linters of .golangci.yml
+	$(LINT) run
+
+fmt: ## gofmt and the order of imports
+	$(LINT) fmt
