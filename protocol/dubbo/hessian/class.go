@@ -183,9 +183,9 @@ func (d *Decoder) classify(c class) (classKind, Handle) {
 			return uuidClass, 0
 		}
 	}
-	if len(name) > len(handlePackage) && string(name[:len(handlePackage)]) == handlePackage {
-		for h := range handles {
-			if class, _ := handleClass(h); string(name[len(handlePackage):]) == class {
+	if hasPrefix(name, handlePackage) {
+		for h := range temporals {
+			if class, _ := handleClass(h); string(name) == class {
 				return temporalClass, h
 			}
 		}
@@ -195,7 +195,7 @@ func (d *Decoder) classify(c class) (classKind, Handle) {
 		case nameField: // so does hessian-lite write an enum constant; a bean comes as a map
 			return enumClass, 0
 		case valueField:
-			if hasPrefix(name, "java.") || hasPrefix(name, "com.alibaba.com.caucho.hessian.io.") {
+			if hasPrefix(name, "java.") || hasPrefix(name, hessianPackage) {
 				return valueClass, 0
 			}
 		}

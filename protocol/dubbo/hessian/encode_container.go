@@ -5,6 +5,11 @@ import "encoding/binary"
 // AppendMapStart opens an untyped map. Keys and values follow in turn; AppendMapEnd closes it.
 func AppendMapStart(dst []byte) []byte { return append(dst, 'H') }
 
+// AppendTypedMapStart opens a map of a Java class, such as java.util.Properties.
+func AppendTypedMapStart(dst []byte, class string) []byte {
+	return AppendString(append(dst, 'M'), class)
+}
+
 // AppendMapEnd closes a map.
 func AppendMapEnd(dst []byte) []byte { return append(dst, 'Z') }
 

@@ -2,8 +2,9 @@ package hessian
 
 import "strings"
 
-// Handle names one of the classes by which hessian-lite carries java.time values. A provider accepts several of them
-// (Instant, Duration, ZonedDateTime, OffsetDateTime) in no other form.
+// Handle names one of the classes by which hessian-lite carries values that hessian2 has no form for: those of java.time,
+// and some more of the JDK. A provider takes several of them (Instant, Duration, ZonedDateTime, UUID) in no other form, and
+// takes all of them as they are, whatever it would do to a string.
 type Handle uint8
 
 // The handles, with their fields in the order that AppendObject declares and the caller must write.
@@ -22,44 +23,63 @@ const (
 	YearMonthHandle                    // year, month
 	MonthDayHandle                     // month, day
 	ZoneIDHandle                       // zoneId (string)
+	temporals                          // up to here they are of java.time
+
+	UUIDHandle      Handle = iota - 1 // value (string)
+	LocaleHandle                      // value (string), such as fr_FR
+	DateHandle                        // value (date), of java.sql.Date
+	TimeHandle                        // value (date), of java.sql.Time
+	TimestampHandle                   // value (date), of java.sql.Timestamp
 	handles
 )
 
-// handlePackage is where hessian-lite keeps them, in all versions of Dubbo since 2.6.
-const handlePackage = "com.alibaba.com.caucho.hessian.io.java8."
+// Where hessian-lite keeps its own classes, in all versions of Dubbo since 2.6.
+const (
+	hessianPackage = "com.alibaba.com.caucho.hessian.io."
+	handlePackage  = hessianPackage + "java8."
+)
 
-// handleClass gives the class name without its package, and the fields, separated by commas (a slice would be allocated
-// each time).
+// handleClass gives the class name and the fields, separated by commas (a slice would be allocated each time).
 func handleClass(h Handle) (name, fields string) {
 	switch h {
 	case InstantHandle:
-		return "InstantHandle", "seconds,nanos"
+		return handlePackage + "InstantHandle", "seconds,nanos"
 	case DurationHandle:
-		return "DurationHandle", "seconds,nanos"
+		return handlePackage + "DurationHandle", "seconds,nanos"
 	case LocalDateHandle:
-		return "LocalDateHandle", "year,month,day"
+		return handlePackage + "LocalDateHandle", "year,month,day"
 	case LocalTimeHandle:
-		return "LocalTimeHandle", "hour,minute,second,nano"
+		return handlePackage + "LocalTimeHandle", "hour,minute,second,nano"
 	case LocalDateTimeHandle:
-		return "LocalDateTimeHandle", "date,time"
+		return handlePackage + "LocalDateTimeHandle", "date,time"
 	case ZoneOffsetHandle:
-		return "ZoneOffsetHandle", "seconds"
+		return handlePackage + "ZoneOffsetHandle", "seconds"
 	case ZonedDateTimeHandle:
-		return "ZonedDateTimeHandle", "dateTime,offset,zoneId"
+		return handlePackage + "ZonedDateTimeHandle", "dateTime,offset,zoneId"
 	case OffsetDateTimeHandle:
-		return "OffsetDateTimeHandle", "dateTime,offset"
+		return handlePackage + "OffsetDateTimeHandle", "dateTime,offset"
 	case OffsetTimeHandle:
-		return "OffsetTimeHandle", "localTime,zoneOffset"
+		return handlePackage + "OffsetTimeHandle", "localTime,zoneOffset"
 	case PeriodHandle:
-		return "PeriodHandle", "years,months,days"
+		return handlePackage + "PeriodHandle", "years,months,days"
 	case YearHandle:
-		return "YearHandle", "year"
+		return handlePackage + "YearHandle", "year"
 	case YearMonthHandle:
-		return "YearMonthHandle", "year,month"
+		return handlePackage + "YearMonthHandle", "year,month"
 	case MonthDayHandle:
-		return "MonthDayHandle", "month,day"
+		return handlePackage + "MonthDayHandle", "month,day"
 	case ZoneIDHandle:
-		return "ZoneIdHandle", "zoneId"
+		return handlePackage + "ZoneIdHandle", "zoneId"
+	case UUIDHandle:
+		return "java.util.UUID", "value"
+	case LocaleHandle:
+		return hessianPackage + "LocaleHandle", "value"
+	case DateHandle:
+		return "java.sql.Date", "value"
+	case TimeHandle:
+		return "java.sql.Time", "value"
+	case TimestampHandle:
+		return "java.sql.Timestamp", "value"
 	}
 	panic("hessian: no such handle")
 }
@@ -79,9 +99,7 @@ func (c *Classes) Reset() { *c = Classes{} }
 func (c *Classes) AppendObject(dst []byte, h Handle) []byte {
 	if c.number[h] == 0 {
 		name, fields := handleClass(h)
-		dst = append(dst, 'C')
-		dst = append(appendStringHead(dst, len(handlePackage)+len(name)), handlePackage...)
-		dst = append(dst, name...)
+		dst = AppendString(append(dst, 'C'), name)
 		dst = AppendInt(dst, int32(strings.Count(fields, ",")+1))
 		for f := range strings.SplitSeq(fields, ",") {
 			dst = AppendString(dst, f)
@@ -89,5 +107,8 @@ func (c *Classes) AppendObject(dst []byte, h Handle) []byte {
 		c.count++
 		c.number[h] = c.count
 	}
-	return append(dst, 0x60+c.number[h]-1) // there are fewer than sixteen handles, so the short form always fits
+	if n := c.number[h] - 1; n <= 0x0f {
+		return append(dst, 0x60+n)
+	}
+	return AppendInt(append(dst, 'O'), int32(c.number[h]-1))
 }

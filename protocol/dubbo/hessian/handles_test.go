@@ -2,6 +2,7 @@ package hessian
 
 import (
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -76,6 +77,13 @@ func TestHandles(t *testing.T) {
 		{simple(YearMonthHandle, 2026, 1), "2026-01"},
 		{simple(MonthDayHandle, 2, 29), "--02-29"},
 		{func(c *Classes, b []byte) []byte { return AppendString(c.AppendObject(b, ZoneIDHandle), "Asia/Tokyo") }, "Asia/Tokyo"},
+		{func(c *Classes, b []byte) []byte {
+			return AppendString(c.AppendObject(b, UUIDHandle), "01234567-89ab-cdef-8edc-ba9876543210")
+		}, "01234567-89ab-cdef-8edc-ba9876543210"},
+		{func(c *Classes, b []byte) []byte { return AppendString(c.AppendObject(b, LocaleHandle), "fr_FR") }, "fr_FR"},
+		{func(c *Classes, b []byte) []byte { return AppendDate(c.AppendObject(b, DateHandle), 0) }, "1970-01-01T00:00:00Z"},
+		{func(c *Classes, b []byte) []byte { return AppendDate(c.AppendObject(b, TimeHandle), 0) }, "1970-01-01T00:00:00Z"},
+		{func(c *Classes, b []byte) []byte { return AppendDate(c.AppendObject(b, TimestampHandle), 1) }, "1970-01-01T00:00:00.001Z"},
 	} {
 		var classes Classes
 		in := c.write(&classes, AppendListLength(nil, 2))
@@ -120,5 +128,21 @@ func TestClassesReset(t *testing.T) {
 	c.Reset()
 	if again := ints(&c, nil, YearHandle, 1); string(again) != string(first) {
 		t.Error("Reset kept a definition")
+	}
+}
+
+// More than sixteen classes in one message need a longer form.
+func TestAllHandles(t *testing.T) {
+	var c Classes
+	in := AppendListLength(nil, int(handles))
+	for h := range handles {
+		in = c.AppendObject(in, h)
+		_, fields := handleClass(h)
+		for range strings.Count(fields, ",") + 1 {
+			in = AppendInt(in, 1)
+		}
+	}
+	if _, rest, err := AppendJSON(nil, in, Options{}); err != nil || len(rest) > 0 {
+		t.Errorf("%v, %d left", err, len(rest))
 	}
 }

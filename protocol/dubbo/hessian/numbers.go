@@ -173,6 +173,10 @@ func (d *Decoder) uuid(dst []byte, c class) ([]byte, error) {
 			return dst, err
 		}
 	}
+	return appendUUID(dst, most, least), nil
+}
+
+func appendUUID(dst []byte, most, least int64) []byte {
 	dst = append(dst, '"')
 	for i := range 32 {
 		if i == 8 || i == 12 || i == 16 || i == 20 {
@@ -184,5 +188,5 @@ func (d *Decoder) uuid(dst []byte, c class) ([]byte, error) {
 		}
 		dst = append(dst, hexDigits[byte(half>>(60-4*(i%16)))&0xf])
 	}
-	return append(dst, '"'), nil
+	return append(dst, '"')
 }

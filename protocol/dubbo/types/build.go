@@ -39,16 +39,16 @@ func (b *builder) build(j javaType, s scope) *Type {
 	if j.dims > 0 {
 		return b.array(j, s)
 	}
+	if bound, ok := s.vars[j.name]; ok {
+		// The variable's meaning was written outside of this bean, where its variables mean nothing.
+		return b.build(bound, scope{class: true, depth: s.depth + 1})
+	}
 	if t, ok := jdkScalar(j.name); ok {
 		t.name, t.erased = j.String(), j.name
 		if t.erased == "java.lang.Comparable" {
 			t.name = t.erased
 		}
 		return &t
-	}
-	if bound, ok := s.vars[j.name]; ok {
-		// The variable's meaning was written outside of this bean, where its variables mean nothing.
-		return b.build(bound, scope{class: true, depth: s.depth + 1})
 	}
 	name := sourceName(j.name)
 	switch jdkCollection(name) {
@@ -102,8 +102,10 @@ func (b *builder) collection(j javaType, args []javaType, s scope) *Type {
 
 func (b *builder) mapping(j javaType, args []javaType, s scope) *Type {
 	t := &Type{name: j.String(), erased: j.erased(), kind: mapKind, key: object, elem: object, expected: "an object"}
-	if j.name == "java.util.Properties" {
+	t.start = hessian.AppendMapStart(nil)
+	if j.name == "java.util.Properties" { // Dubbo 2.7 would hand over a HashMap
 		t.key, t.elem = textType, textType
+		t.start = hessian.AppendTypedMapStart(nil, j.name)
 	}
 	if len(args) == 2 {
 		t.elem = b.build(args[1], s)
@@ -157,39 +159,45 @@ func (b *builder) bean(j javaType, c *rawClass, s scope) *Type {
 		t.class = classEntry(t.erased)
 	}
 	inner := scope{depth: s.depth}
-	if args := j.expand(s.vars).args; len(args) > 0 {
+	args := j.expand(s.vars).args
+	if len(args) > 0 {
 		inner = scope{vars: b.bind(c, args), depth: s.depth + 1}
 	}
 	t.props = make(map[string]*property, len(c.props))
 	for i, name := range slices.Sorted(maps.Keys(c.props)) {
-		t.props[name] = &property{
-			typ:   b.build(c.props[name], inner),
-			key:   hessian.AppendString(nil, name),
-			index: i,
+		p := c.props[name]
+		if p.name == objectName && len(args) == 1 {
+			// A property of type T is published as Object. A route that states the argument means this one.
+			p.name = soleVariable
 		}
+		t.props[name] = &property{typ: b.build(p, inner), key: hessian.AppendString(nil, name), index: i}
 	}
 	return t
 }
 
-// bind tells what a bean's type variables stand for. Definitions name the variables only where properties use them, and
-// not in the order of declaration, so more than one can be told apart only if they are called K and V.
+// soleVariable stands for the only type variable of a bean, whatever it is called.
+const soleVariable = "T"
+
+// bind tells what a bean's type variables stand for. Definitions name a variable only inside of type arguments, as in
+// List<T>, and not in the order of declaration, so more than one can be told apart only if they are called K and V.
 func (b *builder) bind(c *rawClass, args []javaType) map[string]javaType {
-	if len(args) == 0 {
-		return nil
-	}
 	found := map[string]bool{}
 	for _, p := range c.props {
 		b.variables(p, found)
 	}
+	if len(args) == 1 {
+		found[soleVariable] = true
+		vars := make(map[string]javaType, len(found))
+		for name := range found {
+			vars[name] = args[0]
+		}
+		return vars
+	}
 	names := slices.Sorted(maps.Keys(found))
-	if len(names) != len(args) || len(names) > 1 && !slices.Equal(names, []string{"K", "V"}) {
+	if len(args) != 2 || !slices.Equal(names, []string{"K", "V"}) {
 		return nil
 	}
-	vars := make(map[string]javaType, len(names))
-	for i, name := range names {
-		vars[name] = args[i]
-	}
-	return vars
+	return map[string]javaType{"K": args[0], "V": args[1]}
 }
 
 // variables finds the type variables in a name.

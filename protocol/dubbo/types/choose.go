@@ -152,7 +152,7 @@ func (t *Type) fitString() int {
 	switch t.kind {
 	case stringKind:
 		return own
-	case charKind, enumKind, binaryKind, uuidKind, decimalKind, bigIntKind, boolKind, dateKind, sqlDateKind, localDateKind,
+	case charKind, enumKind, binaryKind, uuidKind, localeKind, decimalKind, bigIntKind, boolKind, dateKind, sqlDateKind, localDateKind,
 		localTimeKind, localDateTimeKind, temporalKind:
 		return converted
 	case wholeKind:

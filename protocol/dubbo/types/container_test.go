@@ -47,7 +47,9 @@ func TestContainers(t *testing.T) {
 		{"lab.Page<lab.Unknown>", `{"first":{"id":1},"items":["x"]}`, `{"first":{"class":"lab.Unknown","id":1},"items":["x"]}`, Options{}},
 		{"lab.Page<lab.User,lab.User>", `{"first":{"free":1}}`, `{"first":{"free":1}}`, Options{}},
 		{"lab.Page<java.lang.Long>", `{"first":1}`, `{"first":1}`, Options{}},
-		{"lab.Pair<java.lang.Long,lab.User>", `{"key":1,"value":{"id":1}}`, `{"key":1,"value":{"class":"lab.User","id":1}}`, Options{}},
+		{"lab.Pair<java.lang.Long,lab.User>", `{"keys":[1],"values":[{"id":1}]}`, `{"keys":[1],"values":[{"class":"lab.User","id":1}]}`, Options{}},
+		{"lab.Result<lab.User>", `{"code":1,"data":{"id":1},"attributes":{"a":{"free":1}}}`, `{"code":1,"data":{"class":"lab.User","id":1},"attributes":{"a":{"free":1}}}`, Options{}},
+		{"lab.Result", `{"data":{"free":1}}`, `{"data":{"free":1}}`, Options{}},
 		{"lab.Growing<lab.User>", `{"it":{"id":1},"more":{"it":[{"id":2}]}}`, `{"it":{"class":"lab.User","id":1},"more":{"it":[{"class":"lab.User","id":2}]}}`, Options{}},
 	} {
 		t.Run(c.typ+" "+c.json, func(t *testing.T) {

@@ -1,10 +1,6 @@
 package types
 
-import (
-	"time"
-
-	"github.com/sluice-gateway/sluice/protocol/dubbo/hessian"
-)
+import "github.com/sluice-gateway/sluice/protocol/dubbo/hessian"
 
 // takesMillis tells whether a whole number means milliseconds since 1970 for the type.
 func (t *Type) takesMillis() bool {
@@ -21,7 +17,7 @@ func (e *Encoder) fromMillis(dst []byte, t *Type, text []byte, got func([]byte) 
 	case t.kind == dateKind:
 		return hessian.AppendDate(dst, ms), nil
 	case t.kind == sqlDateKind:
-		return e.appendSQL(dst, t, time.UnixMilli(ms), text, got)
+		return hessian.AppendDate(e.classes.AppendObject(dst, t.handle), ms), nil
 	case t.handle == hessian.InstantHandle:
 		seconds := floor(ms, 1000)
 		return e.appendSeconds(dst, t.handle, seconds, int32(ms-seconds*1000)*1_000_000), nil
@@ -72,29 +68,22 @@ func (e *Encoder) fromTime(dst []byte, t *Type, text []byte) ([]byte, error) {
 	return dst, t.mismatch(describeString(text))
 }
 
-// sqlLayout is the only form in which providers read java.sql.Date, Time and Timestamp, all three.
-const sqlLayout = "2006-01-02 15:04:05"
-
+// fromSQL appends a java.sql date. Where the text has a zone, or DateZone tells it, the moment is known and goes as an
+// object. Otherwise it goes as text, which the provider reads in its own zone; it does so in only one form, that of
+// sqlLayout, for all three classes.
 func (e *Encoder) fromSQL(dst []byte, t *Type, m moment, text []byte) ([]byte, error) {
 	if !m.hasDate {
-		if t.erased != "java.sql.Time" {
+		if t.handle != hessian.TimeHandle {
 			return dst, t.mismatch(describeString(text))
 		}
 		m.year, m.month, m.day = 1970, 1, 1
 	}
-	return e.appendSQL(dst, t, m.time(e.opts.DateZone), text, describeString)
-}
-
-// appendSQL appends a moment in the zone of the provider, which loses what is below a second.
-func (e *Encoder) appendSQL(dst []byte, t *Type, at time.Time, text []byte, got func([]byte) string) ([]byte, error) {
-	zone := e.opts.DateZone
-	if zone == nil {
-		zone = time.UTC
-	}
-	at = at.In(zone)
-	if y := at.Year(); y < 0 || y > 9999 {
-		return dst, t.mismatch(got(text))
+	at := m.time(e.opts.DateZone)
+	if m.hasOffset || e.opts.DateZone != nil {
+		return hessian.AppendDate(e.classes.AppendObject(dst, t.handle), at.UnixMilli()), nil
 	}
 	var local [len(sqlLayout)]byte
 	return hessian.AppendString(dst, at.AppendFormat(local[:0], sqlLayout)), nil
 }
+
+const sqlLayout = "2006-01-02 15:04:05"

@@ -18,7 +18,8 @@ const (
 // Options says how JSON becomes arguments. The zero value is the default.
 type Options struct {
 	Unknown Unknown
-	// DateZone is where dates without a zone are, and where providers read java.sql dates; nil is UTC.
+	// DateZone is where dates without a zone are. If it is nil, java.util.Date is taken as UTC, and java.sql dates are
+	// left to the provider's zone, to the second.
 	DateZone *time.Location
 	// StringsFromScalars lets a String parameter take a number or a boolean, by its literal text.
 	StringsFromScalars bool

@@ -55,10 +55,12 @@ func jdkScalar(name string) (Type, bool) {
 		return Type{kind: bigIntKind, expected: "integer, a number or a string of one"}, true
 	case "java.util.Date":
 		return Type{kind: dateKind, expected: "date, as milliseconds since 1970 or as 2006-01-02T15:04:05Z, 2006-01-02 15:04:05 or 2006-01-02"}, true
-	case "java.sql.Date", "java.sql.Timestamp":
-		return Type{kind: sqlDateKind, expected: "date, as milliseconds since 1970 or as 2006-01-02T15:04:05Z, 2006-01-02 15:04:05 or 2006-01-02"}, true
+	case "java.sql.Date":
+		return Type{kind: sqlDateKind, handle: hessian.DateHandle, expected: "date, as milliseconds since 1970 or as 2006-01-02T15:04:05Z, 2006-01-02 15:04:05 or 2006-01-02"}, true
+	case "java.sql.Timestamp":
+		return Type{kind: sqlDateKind, handle: hessian.TimestampHandle, expected: "date, as milliseconds since 1970 or as 2006-01-02T15:04:05Z, 2006-01-02 15:04:05 or 2006-01-02"}, true
 	case "java.sql.Time":
-		return Type{kind: sqlDateKind, expected: "time, as 15:04:05 or a date with a time"}, true
+		return Type{kind: sqlDateKind, handle: hessian.TimeHandle, expected: "time, as 15:04:05 or a date with a time"}, true
 	case "java.time.LocalDate":
 		return Type{kind: localDateKind, expected: "date, as 2006-01-02"}, true
 	case "java.time.LocalTime":
@@ -67,6 +69,8 @@ func jdkScalar(name string) (Type, bool) {
 		return Type{kind: localDateTimeKind, expected: "date and time without zone, as 2006-01-02T15:04:05"}, true
 	case "java.util.UUID":
 		return Type{kind: uuidKind, expected: "UUID"}, true
+	case "java.util.Locale":
+		return Type{kind: localeKind, expected: "locale, as en-GB"}, true
 	case "java.util.Optional", "java.util.OptionalInt", "java.util.OptionalLong", "java.util.OptionalDouble":
 		// Whatever else is sent, the provider fails with an exception from reflection.
 		return Type{kind: unsupportedKind, expected: "null, because Dubbo cannot carry an Optional"}, true

@@ -79,7 +79,9 @@ func (e *Encoder) fromString(dst []byte, t *Type, text []byte) ([]byte, error) {
 	case dateKind, sqlDateKind, localDateKind, localTimeKind, localDateTimeKind, temporalKind:
 		return e.fromTime(dst, t, text)
 	case uuidKind:
-		return t.appendUUID(dst, text)
+		return e.appendUUID(dst, t, text)
+	case localeKind:
+		return e.appendLocale(dst, t, text)
 	}
 	return dst, t.mismatch(describeString(text))
 }
@@ -187,30 +189,35 @@ func (t *Type) appendChar(dst, text []byte) ([]byte, error) {
 	return hessian.AppendString(dst, text), nil
 }
 
-// appendUUID appends a UUID as its two halves. Java's UUID cannot be made from a string by a generic call; the halves work
-// where the provider was started with --add-opens java.base/java.util=ALL-UNNAMED.
-func (t *Type) appendUUID(dst, text []byte) ([]byte, error) {
-	var halves [2]uint64
-	n := 0
+// appendUUID appends a UUID as the object that hessian-lite has for it: providers cannot make one from a string or a map.
+func (e *Encoder) appendUUID(dst []byte, t *Type, text []byte) ([]byte, error) {
 	for i, c := range text {
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			if c != '-' {
-				return dst, t.mismatch(describeString(text))
-			}
-			continue
-		}
-		digit, ok := hexDigit(c)
-		if !ok || n == 32 {
+		hyphen := i == 8 || i == 13 || i == 18 || i == 23
+		if _, digit := hexDigit(c); digit == hyphen || hyphen && c != '-' {
 			return dst, t.mismatch(describeString(text))
 		}
-		halves[n/16] = halves[n/16]<<4 | uint64(digit)
-		n++
 	}
-	if n != 32 || len(text) != 36 {
+	if len(text) != 36 {
 		return dst, t.mismatch(describeString(text))
 	}
-	dst = hessian.AppendString(hessian.AppendMapStart(dst), "mostSigBits")
-	dst = hessian.AppendLong(dst, int64(halves[0]))
-	dst = hessian.AppendLong(hessian.AppendString(dst, "leastSigBits"), int64(halves[1]))
-	return hessian.AppendMapEnd(dst), nil
+	return hessian.AppendString(e.classes.AppendObject(dst, hessian.UUIDHandle), text), nil
+}
+
+// appendLocale appends a locale, en-GB or en_GB, as the object that hessian-lite has for it.
+func (e *Encoder) appendLocale(dst []byte, t *Type, text []byte) ([]byte, error) {
+	var java [32]byte
+	if len(text) < 2 || len(text) > len(java) {
+		return dst, t.mismatch(describeString(text))
+	}
+	for i, c := range text {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '#':
+			java[i] = c
+		case c == '-':
+			java[i] = '_'
+		default:
+			return dst, t.mismatch(describeString(text))
+		}
+	}
+	return hessian.AppendString(e.classes.AppendObject(dst, hessian.LocaleHandle), java[:len(text)]), nil
 }

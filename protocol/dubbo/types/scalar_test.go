@@ -65,6 +65,7 @@ const (
 	localDateTime  = handle + `3b` + handlePackage + `LocalDateTimeHandle" 92 04"date" 04"time" 61` +
 		handle + `37` + handlePackage + `LocalDateHandle" 93 04"year" 05"month" 03"day" 62 cfea 91 92` +
 		handle + `37` + handlePackage + `LocalTimeHandle" 94 04"hour" 06"minute" 06"second" 04"nano" 63 93 94 95 90`
+	timestamp  = `43 12"java.sql.Timestamp" 91 05"value" 60`
 	zoneOffset = handle + `38` + handlePackage + `ZoneOffsetHandle" 91 07"seconds" 64`
 )
 
@@ -124,12 +125,14 @@ func TestScalars(t *testing.T) {
 		{"java.util.Date", `"2023-11-14 23:13:20"`, `4a0000018bcfe56800`, Options{DateZone: paris}},
 		{"java.util.Date", `"1970-01-01"`, `4a0000000000000000`, Options{}},
 		{"java.util.Date", `"1970-01-01T00:00"`, `4affffffffffc91180`, Options{DateZone: paris}},
-		{"java.sql.Timestamp", `"2023-11-14 22:13:20"`, `13"2023-11-14 22:13:20"`, Options{}},
-		{"java.sql.Timestamp", `"2023-11-14 22:13:20"`, `13"2023-11-14 22:13:20"`, Options{DateZone: paris}},
-		{"java.sql.Timestamp", `1700000000123`, `13"2023-11-14 22:13:20"`, Options{}},
-		{"java.sql.Timestamp", `"2023-11-14T22:13:20.9Z"`, `13"2023-11-14 23:13:20"`, Options{DateZone: paris}},
+		{"java.sql.Timestamp", `"2023-11-14 22:13:20.5"`, `13"2023-11-14 22:13:20"`, Options{}},
+		{"java.sql.Timestamp", `"2023-11-14 23:13:20.123"`, timestamp + `4a0000018bcfe5687b`, Options{DateZone: paris}},
+		{"java.sql.Timestamp", `1700000000123`, timestamp + `4a0000018bcfe5687b`, Options{}},
+		{"java.sql.Timestamp", `"2023-11-14T22:13:20.123Z"`, timestamp + `4a0000018bcfe5687b`, Options{DateZone: paris}},
 		{"java.sql.Date", `"2023-11-14"`, `13"2023-11-14 00:00:00"`, Options{}},
 		{"java.sql.Time", `"10:20"`, `13"1970-01-01 10:20:00"`, Options{}},
+		{"java.sql.Time", `"00:00:00.001Z"`, `43 0d"java.sql.Time" 91 05"value" 60 4a0000000000000001`, Options{}},
+		{"java.util.Locale", `"en-GB"`, `43 302e"com.alibaba.com.caucho.hessian.io.LocaleHandle" 91 05"value" 60 05"en_GB"`, Options{}},
 		{"java.time.LocalDate", `"2024-02-29"`, `0a"2024-02-29"`, Options{}},
 		{"java.time.LocalTime", `"10:20:30.5"`, `0a"10:20:30.5"`, Options{}},
 		{"java.time.LocalDateTime", `"2023-11-14T22:13:20"`, `13"2023-11-14T22:13:20"`, Options{}},
@@ -145,7 +148,7 @@ func TestScalars(t *testing.T) {
 		{"byte[]", `"_-8"`, `22 ffef`, Options{}},
 		{"[B", `"AQ"`, `21 01`, Options{}},
 		{"byte[]", `""`, `20`, Options{}},
-		{"java.util.UUID", `"01234567-89ab-cdef-8EDC-ba9876543210"`, `48 0b"mostSigBits" 4c0123456789abcdef 0c"leastSigBits" 4c8edcba9876543210 5a`, Options{}},
+		{"java.util.UUID", `"01234567-89ab-cdef-8EDC-ba9876543210"`, `43 0e"java.util.UUID" 91 05"value" 60 3024"01234567-89ab-cdef-8EDC-ba9876543210"`, Options{}},
 		{"java.util.Optional<java.lang.String>", `null`, `4e`, Options{}},
 		{"java.lang.Object", `5`, `95`, Options{}},
 		{"java.lang.Object", `2147483648`, `4c0000000080000000`, Options{}},
@@ -219,7 +222,8 @@ func TestScalarErrors(t *testing.T) {
 		{"java.util.Date", `"2023-11-14T10:00:00+19:00"`, "", `string "2023-11-14T10:00:00+19:00"`},
 		{"java.util.Date", `"2023-11-14T10:00:00Z[UTC]"`, "", `string "2023-11-14T10:00:00Z[UTC]"`},
 		{"java.sql.Date", `"10:20"`, "", `string "10:20"`},
-		{"java.sql.Timestamp", `9000000000000000`, "", "number 9000000000000000"},
+		{"java.util.Locale", `"x"`, "locale, as en-GB", `string "x"`},
+		{"java.util.Locale", `"en GB"`, "locale, as en-GB", `string "en GB"`},
 		{"java.time.LocalDate", `"2023-11-14T00:00"`, "date, as 2006-01-02", `string "2023-11-14T00:00"`},
 		{"java.time.LocalDate", `20231114`, "date, as 2006-01-02", "number 20231114"},
 		{"java.time.LocalTime", `"10:20Z"`, "time, as 15:04:05", `string "10:20Z"`},

@@ -8,7 +8,7 @@ type Type struct {
 	erased string // as $invoke wants it
 	kind   kind
 	bits   uint8          // of whole numbers: 8, 16, 32 or 64
-	handle hessian.Handle // of temporalKind
+	handle hessian.Handle // of temporalKind and sqlDateKind
 	prim   bool           // a primitive: null is refused
 
 	elem *Type // of lists and arrays; the value type of maps
@@ -19,6 +19,7 @@ type Type struct {
 
 	props map[string]*property // of beans
 	class []byte               // an encoded entry "class": name, for a bean whose class the provider cannot know
+	start []byte               // of a map: how it opens in hessian2
 }
 
 // property is a property of a bean.
@@ -44,17 +45,18 @@ const (
 	bigIntKind                    // BigInteger: its text
 	numberKind                    // java.lang.Number
 	dateKind                      // java.util.Date: hessian date
-	sqlDateKind                   // java.sql.Date, Time, Timestamp: text in the provider's zone
+	sqlDateKind                   // java.sql.Date, Time, Timestamp: an object, or text in the zone of the provider
 	localDateKind                 // the three of ISO text
 	localTimeKind                 //
 	localDateTimeKind             //
 	temporalKind                  // the java.time types that travel as handles
-	uuidKind                      //
-	binaryKind                    // byte[]
-	listKind                      // lists, sets, arrays
-	mapKind                       //
-	beanKind                      //
-	unsupportedKind               // takes only null
+	uuidKind                      // an object, like the following
+	localeKind
+	binaryKind      // byte[]
+	listKind        // lists, sets, arrays
+	mapKind         //
+	beanKind        //
+	unsupportedKind // takes only null
 )
 
 // Name is the type as Java writes it, with type arguments.

@@ -90,7 +90,7 @@ func (e *Encoder) mapping(dst []byte, t *Type) ([]byte, error) {
 	if err := e.open(); err != nil {
 		return dst, err
 	}
-	dst = hessian.AppendMapStart(dst)
+	dst = append(dst, t.start...)
 	mark := e.keys.mark()
 	for first := true; ; first = false {
 		key, at, more, err := e.member(first)
