@@ -50,7 +50,7 @@ func TestFixedBody(t *testing.T) {
 	if all, err := protocol.ReadAll(nil, b, 100); string(all) != "hello" || err != nil {
 		t.Errorf("again %q %v", all, err)
 	}
-	if string(b.st.window()) != "wor" {
+	if string(b.st.window()) != " wo" {
 		t.Errorf("left %q", b.st.window())
 	}
 }
