@@ -63,10 +63,13 @@ func (d *Decoder) follows(path string) bool {
 
 // Complain notes what an error says about a section: each of joined errors at the key that its text begins with.
 // What is already known to be wrong is not said again.
-func (d *Decoder) Complain(n *Node, at *Path, err error) {
+func (d *Decoder) Complain(n *Node, at *Path, err error) { d.complain(n, at, err, false) }
+
+// complain leaves out what is said of the section as a whole when its keys could not all be read.
+func (d *Decoder) complain(n *Node, at *Path, err error, keysOnly bool) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
-			d.Complain(n, at, e)
+			d.complain(n, at, e, keysOnly)
 		}
 		return
 	}
@@ -74,6 +77,9 @@ func (d *Decoder) Complain(n *Node, at *Path, err error) {
 		return
 	}
 	pos, path, message := n.locate(err.Error())
+	if path == "" && keysOnly {
+		return
+	}
 	path = join(at.String(), path)
 	if !d.follows(path) {
 		d.FaultAt(pos, path, message)
@@ -126,7 +132,7 @@ func (d *Decoder) value(n *Node, at *Path, v reflect.Value) {
 		return
 	}
 	if n.Kind == Null {
-		d.validate(n, at, v)
+		d.validate(n, at, v, false)
 		return
 	}
 	if u, ok := v.Addr().Interface().(interface{ UnmarshalConfig(v any) error }); ok {
@@ -137,7 +143,7 @@ func (d *Decoder) value(n *Node, at *Path, v reflect.Value) {
 			d.Complain(n, at, err)
 			return
 		}
-		d.validate(n, at, v)
+		d.validate(n, at, v, false)
 		return
 	}
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok && (n.Kind == Scalar || v.Kind() != reflect.Struct || len(d.fieldsOf(v.Type())) == 0) {
@@ -170,10 +176,10 @@ func (d *Decoder) kind(n *Node, at *Path, v reflect.Value) {
 	}
 }
 
-// validate asks the value itself.
-func (d *Decoder) validate(n *Node, at *Path, v reflect.Value) {
+// validate asks the value itself. unread says that keys of it could not be read.
+func (d *Decoder) validate(n *Node, at *Path, v reflect.Value, unread bool) {
 	if c, ok := v.Addr().Interface().(interface{ Validate() error }); ok {
-		d.Complain(n, at, c.Validate())
+		d.complain(n, at, c.Validate(), unread)
 	}
 }
 
@@ -202,6 +208,7 @@ func (d *Decoder) structure(n *Node, at *Path, v reflect.Value) {
 		return
 	}
 	known := d.fieldsOf(v.Type())
+	before := len(d.problems)
 	for _, f := range n.Fields {
 		path := at.Key(f.Key)
 		index, ok := known[f.Key]
@@ -215,7 +222,7 @@ func (d *Decoder) structure(n *Node, at *Path, v reflect.Value) {
 		}
 		d.value(f.Value, path, v.FieldByIndex(index))
 	}
-	d.validate(n, at, v)
+	d.validate(n, at, v, len(d.problems) > before)
 }
 
 func (d *Decoder) keysHint(t reflect.Type) string {

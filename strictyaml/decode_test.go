@@ -184,7 +184,7 @@ func TestMistakes(t *testing.T) {
 		"m: {a: b}":                              `f.yaml:1:8: m.a: must be a whole number, not "b"`,
 		"in: x":                                  "f.yaml:1:5: in: must be a mapping with the keys a, t, not a single value",
 		"in: {a: bad}":                           "f.yaml:1:5: in: cannot be\nf.yaml:1:6: in.a: is bad",
-		"ins: [{}, {a: bad, t: 1}]":              "f.yaml:1:11: ins[1]: cannot be\nf.yaml:1:12: ins[1].a: is bad\nf.yaml:1:23: ins[1].t: must be a duration such as 3s, 500ms or 1h30m, not \"1\"",
+		"ins: [{}, {a: bad, t: 1}]":              "f.yaml:1:12: ins[1].a: is bad\nf.yaml:1:23: ins[1].t: must be a duration such as 3s, 500ms or 1h30m, not \"1\"",
 		"uns: [7]":                               "f.yaml:1:7: uns[0]: must be a text or a mapping",
 		"uns: [{z: 1}]":                          "f.yaml:1:8: uns[0].z: is not x",
 		`uns: [{x: "${NOPE}"}]`:                  "f.yaml:1:11: uns[0].x: variable NOPE is not set; write ${NOPE:-...} to give a default, or $${ for a literal ${",

@@ -16,7 +16,7 @@ func Nearest(s string, words []string) string {
 	}
 	for _, w := range slices.Sorted(slices.Values(words)) {
 		d := distance(plain, fold(w))
-		if limit := max(1, min(len(plain), len(w))/3); d > limit || d >= max(len(plain), 1) {
+		if limit := max(1, max(len(plain), len(w))/3); d > limit || d >= max(len(plain), 1) {
 			continue
 		}
 		if best == "" || d < bestDistance {

@@ -42,9 +42,18 @@ func Read(file string, data []byte, env Env) (*Node, Problems) {
 	if line, column := badByte(data); line > 0 {
 		return fail(line, column, "must be UTF-8 text without control characters")
 	}
+	if root := readPlain(file, data, env); root != nil {
+		return root, nil
+	}
+	return readAny(file, data, env)
+}
+
+// readAny reads the whole of YAML, by the library.
+func readAny(file string, data []byte, env Env) (*Node, Problems) {
 	doc, at, err := parse(data)
 	if err != nil {
-		return fail(at.Line, at.Column, err.Error())
+		at.File = file
+		return nil, Problems{{Pos: at, Message: err.Error()}}
 	}
 	t := tree{file: file, env: env, anchors: map[string]*Node{}}
 	root := t.build(doc)

@@ -119,5 +119,5 @@ func (d *Decoder) text(n *Node, at *Path, v reflect.Value, u encoding.TextUnmars
 		}
 		return
 	}
-	d.validate(n, at, v)
+	d.validate(n, at, v, false)
 }

@@ -64,15 +64,20 @@ func (t *tree) fault(tk *token.Token, message string) []badness {
 
 func (t *tree) scalar(tk *token.Token, text string, plain bool) *Node {
 	n := &Node{Kind: Scalar, Pos: t.at(tk), Text: text, Plain: plain, size: 1}
-	if filled, err := expand(text, t.env); err != nil {
-		n.bad = t.fault(tk, err.Error())
-	} else if filled != text {
-		n.Text, n.raw = filled, text
+	t.fill(n)
+	return n
+}
+
+// fill puts variables into a scalar, and finds out whether it is nothing.
+func (t *tree) fill(n *Node) {
+	if filled, err := expand(n.Text, t.env); err != nil {
+		n.bad = []badness{{n.Pos, err.Error()}}
+	} else if filled != n.Text {
+		n.Text, n.raw = filled, n.Text
 	}
 	if n.Plain && isNull(n.Text) {
-		n.Kind = Null
+		n.Kind, n.Text = Null, ""
 	}
-	return n
 }
 
 // tagged knows !!str, which takes a value as text; no type of a document needs another.
@@ -82,6 +87,9 @@ func (t *tree) tagged(n *ast.TagNode) *Node {
 		return &Node{Pos: value.Pos, size: 1, bad: t.fault(n.Start, "tag "+n.Start.Value+" is not supported")}
 	}
 	out := *value
+	if null, ok := n.Value.(*ast.NullNode); ok && null.Token.Type == token.NullType {
+		out.Text = null.Token.Value // the word itself
+	}
 	out.Kind, out.Plain, out.Pos = Scalar, false, t.at(n.Start)
 	return &out
 }
