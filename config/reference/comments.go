@@ -17,7 +17,13 @@ import (
 type source struct {
 	types map[string]*typeSource
 	order []string
-	// defaults are the values that the function Default gives the fields of Config.
+	// makers are the functions that make a value of one of the types.
+	makers map[string]maker
+}
+
+// maker is a function that returns *typ, with the values that it gives fields.
+type maker struct {
+	typ      string
 	defaults map[string]ast.Expr
 }
 
@@ -41,7 +47,7 @@ func read(folder string) (*source, error) {
 	if len(names) == 0 {
 		return nil, fmt.Errorf("no Go files in %s", folder)
 	}
-	s := &source{types: map[string]*typeSource{}, defaults: map[string]ast.Expr{}}
+	s := &source{types: map[string]*typeSource{}, makers: map[string]maker{}}
 	for _, name := range names {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
@@ -59,7 +65,7 @@ func read(folder string) (*source, error) {
 			case *ast.GenDecl:
 				s.addTypes(decl)
 			case *ast.FuncDecl:
-				s.addDefaults(decl)
+				s.addMaker(decl)
 			}
 		}
 	}
@@ -100,19 +106,28 @@ func (s *source) addTypes(decl *ast.GenDecl) {
 	}
 }
 
-// addDefaults finds "return &Config{Key: value}" in the function Default.
-func (s *source) addDefaults(f *ast.FuncDecl) {
-	if f.Name.Name != "Default" || f.Recv != nil || f.Body == nil {
+// addMaker takes a function such as "func Default() *Config { return &Config{Key: value} }".
+func (s *source) addMaker(f *ast.FuncDecl) {
+	if f.Recv != nil || f.Body == nil || f.Type.Results == nil {
 		return
 	}
+	pointer, ok := f.Type.Results.List[0].Type.(*ast.StarExpr)
+	if !ok {
+		return
+	}
+	typ, ok := pointer.X.(*ast.Ident)
+	if !ok {
+		return
+	}
+	m := maker{typ: typ.Name}
 	ast.Inspect(f.Body, func(n ast.Node) bool {
 		lit, ok := n.(*ast.CompositeLit)
-		if !ok {
-			return true
+		if ok && m.defaults == nil {
+			m.defaults = fieldsOf(lit)
 		}
-		s.defaults = fieldsOf(lit)
-		return false
+		return !ok
 	})
+	s.makers[f.Name.Name] = m
 }
 
 func (s *source) field(typ, name string) string {

@@ -24,10 +24,10 @@ func generate(root string) (string, error) {
 	doc := &config.Document{}
 	strictyaml.Defaults(doc)
 	w.section("", reflect.ValueOf(doc).Elem())
-	if err := w.plugins(root, "Types of registries", "registry", registriesText); err != nil {
+	if err := w.plugins(root, "Types of registries", "Registries", registriesText); err != nil {
 		return "", err
 	}
-	if err := w.plugins(root, "Kinds of filters", filepath.Join("proxy", "filter"), filtersText); err != nil {
+	if err := w.plugins(root, "Kinds of filters", "Filters", filtersText); err != nil {
 		return "", err
 	}
 	return strings.TrimRight(w.String(), "\n") + "\n", nil

@@ -3,38 +3,99 @@ package main
 import (
 	"fmt"
 	"go/ast"
+	"go/parser"
 	"go/token"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// plugins writes a section for each folder below one room that has a type Config. The code is read, not run: this room
-// does not know the plug-ins.
-func (w *writer) plugins(root, title, room, text string) error {
+// components is the table that names every plug-in.
+const components = "cmd/sluice/components.go"
+
+// plugins writes a section for each plug-in of one field of the table. The code is read, not run: this room does not know
+// the plug-ins.
+func (w *writer) plugins(root, title, field, text string) error {
 	fmt.Fprintf(w, "## %s\n\n%s\n\n", title, text)
-	entries, err := os.ReadDir(filepath.Join(root, room))
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, components), nil, parser.SkipObjectResolution)
 	if err != nil {
-		return fmt.Errorf("list plug-ins: %w", err)
+		return fmt.Errorf("read table of plug-ins: %w", err)
 	}
-	for _, e := range entries {
-		if !e.IsDir() {
-			continue
+	folders := map[string]string{}
+	for _, i := range file.Imports {
+		if path, _ := strconv.Unquote(i.Path.Value); strings.HasPrefix(path, module) {
+			folders[path[strings.LastIndexByte(path, '/')+1:]] = strings.TrimPrefix(path, module)
 		}
-		src, err := read(filepath.Join(root, room, e.Name()))
+	}
+	for _, p := range listed(file, field) {
+		folder, ok := folders[p.pkg]
+		if !ok {
+			return fmt.Errorf("%s: %s is not imported", components, p.pkg)
+		}
+		src, err := read(filepath.Join(root, folder))
 		if err != nil {
 			return err
 		}
-		if src.types["Config"] == nil {
-			continue
+		m := maker{typ: p.symbol}
+		if made, ok := src.makers[p.symbol]; ok {
+			m = made
 		}
-		readme := filepath.ToSlash(filepath.Join("..", "..", room, e.Name(), "README.md"))
-		fmt.Fprintf(w, "### `%s`\n\nWith examples in its [README](%s).\n\n", e.Name(), readme)
-		w.plugin(src, "Config", "", src.defaults)
+		if src.types[m.typ] == nil {
+			return fmt.Errorf("%s: %s.%s is no configuration", components, p.pkg, p.symbol)
+		}
+		fmt.Fprintf(w, "### `%s`\n\nWith examples in its [README](../../%s/README.md).\n\n", p.kind, folder)
+		w.plugin(src, m.typ, "", m.defaults)
 	}
 	return nil
+}
+
+const module = "github.com/sluice-gateway/sluice/"
+
+// listing is one line of the table: "kind": func() T { return pkg.Symbol(...) } or &pkg.Symbol{}.
+type listing struct{ kind, pkg, symbol string }
+
+// listed finds the lines of one field of the table, sorted as they stand.
+func listed(file *ast.File, field string) []listing {
+	var out []listing
+	ast.Inspect(file, func(n ast.Node) bool {
+		kv, ok := n.(*ast.KeyValueExpr)
+		if !ok {
+			return true
+		}
+		if key, ok := kv.Key.(*ast.Ident); !ok || key.Name != field {
+			return true
+		}
+		lit, ok := kv.Value.(*ast.CompositeLit)
+		if !ok {
+			return true
+		}
+		for _, item := range lit.Elts {
+			entry, ok := item.(*ast.KeyValueExpr)
+			if !ok {
+				continue
+			}
+			l := listing{kind: literal(entry.Key)}
+			ast.Inspect(entry.Value, func(n ast.Node) bool {
+				ret, ok := n.(*ast.ReturnStmt)
+				if !ok {
+					return true
+				}
+				ast.Inspect(ret, func(n ast.Node) bool { // the first pkg.Symbol
+					if s, ok := n.(*ast.SelectorExpr); ok && l.pkg == "" {
+						if pkg, ok := s.X.(*ast.Ident); ok {
+							l.pkg, l.symbol = pkg.Name, s.Sel.Name
+						}
+					}
+					return true
+				})
+				return false
+			})
+			out = append(out, l)
+		}
+		return false
+	})
+	return out
 }
 
 // plugin writes a type's table, and those of the package's types in it.

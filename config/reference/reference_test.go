@@ -47,6 +47,7 @@ func TestRowsSayWhatTheTypesSay(t *testing.T) {
 		"## `shutdown`",
 		"### `static`",
 		"### `file`",
+		"### `requestSize`",
 	} {
 		if !strings.Contains(text, row) {
 			t.Errorf("lacks %s", row)
@@ -99,7 +100,7 @@ func TestExamplesParse(t *testing.T) {
 
 func TestRunWrites(t *testing.T) {
 	copied := t.TempDir()
-	for _, folder := range []string{"config", "registry", "proxy/filter"} {
+	for _, folder := range []string{"config", "registry", "proxy/filter", "cmd/sluice"} {
 		if err := os.CopyFS(filepath.Join(copied, folder), os.DirFS(filepath.Join(root, folder))); err != nil {
 			t.Fatal(err)
 		}
