@@ -81,7 +81,7 @@ func (n *instanceNode) exports() bool { return n.dubbo != nil && n.dubbo.revisio
 func (r *registered) revision() revision {
 	rev := revision{app: r.app, id: r.node.dubbo.revision}
 	if rev.id == "" {
-		rev.only = r.node.dubbo.metadataAddress + "#" + r.node.since
+		rev.since = r.node.since
 	}
 	return rev
 }

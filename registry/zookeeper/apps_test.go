@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -208,19 +209,30 @@ func TestOddInstances(t *testing.T) {
 	}
 }
 
-// Dubbo 2.7 by application writes no mapping and no revision; definitions say which application it is, and every
-// instance is asked.
+// Dubbo 2.7 by application writes its mapping elsewhere, and no revision into its nodes.
 func TestDubbo27Application(t *testing.T) {
-	a := &asker{answers: map[string]string{"old ": metadataInfo("old", "", "a.S:1.0.0:dubbo=0")}}
-	r := newRig(t, shared.get(t), withAsker(a))
-	r.writer.put(r.rdubbo("metadata/a.S/1.0.0/provider/old"), `{"canonicalName":"a.S"}`)
-	p := r.watch(registry.DubboService("a.S", "", "1.0.0"))
-	r.writer.live(r.rservices("old/192.0.2.1:20880"), `{"name":"old","id":"192.0.2.1:20880","address":"192.0.2.1","port":20880,"sslPort":null,
- "payload":{"@class":"org.apache.dubbo.registry.zookeeper.ZookeeperInstance","id":"192.0.2.1:20880","name":"old",
+	r := newRig(t, shared.get(t))
+	old := func(host string, since time.Time) {
+		r.writer.live(r.rservices("old", host+":20880"), fmt.Sprintf(`{"name":"old","id":"%[1]s:20880","address":%[1]q,"port":20880,"sslPort":null,
+ "payload":{"@class":"org.apache.dubbo.registry.zookeeper.ZookeeperInstance","id":null,"name":"old",
   "metadata":{"dubbo.endpoints":"[{\"port\":20880,\"protocol\":\"dubbo\"}]","dubbo.metadata-service.url-params":"{\"dubbo\":{\"version\":\"1.0.0\",\"port\":\"20881\"}}","dubbo.metadata.storage-type":"local"}},
- "registrationTimeUTC":1795369980965,"serviceType":"DYNAMIC","uriSpec":null}`)
+ "registrationTimeUTC":%[2]d,"serviceType":"DYNAMIC","uriSpec":null}`, host, since.UnixMilli()))
+	}
+	p := r.watch(registry.DubboService("a.S", "", "1.0.0"))
+	r.writer.put(r.rdubbo("metadata/old/AA"), metadataInfo("old", "AA", "a.S:1.0.0:dubbo=0"))
+	r.writer.put(r.rdubbo("config/mapping/a.S/old"), "1795513125166")
+	old("192.0.2.1", time.Now())
 	p.until("the instance", has("dubbo://192.0.2.1:20880"))
-	if q := a.questions(); len(q) != 1 || q[0] != "dubbo://192.0.2.1:20881 old " {
-		t.Errorf("asked %q", q)
+	// A newer revision does not export it any more: that is true of those that register from now on.
+	time.Sleep(5 * time.Millisecond) // the times of creation must differ
+	r.writer.put(r.rdubbo("metadata/old/BB"), metadataInfo("old", "BB", "a.T:1.0.0:dubbo=0"))
+	old("192.0.2.2", time.Now())
+	s := r.watch(registry.DubboService("a.T", "", "1.0.0"))
+	r.writer.put(r.rdubbo("config/mapping/a.T/old"), "1795513125166")
+	s.until("the new instance", has("dubbo://192.0.2.2:20880"))
+	old("192.0.2.3", time.Now().Add(-time.Hour)) // neither was there then
+	got := p.until("the impossible one skipped", func(s registry.Snapshot) bool { return s.SkippedCount == 1 })
+	if len(got.Instances) != 1 || got.Skipped[0].Entry != "old/192.0.2.3:20880" {
+		t.Errorf("%+v", got)
 	}
 }

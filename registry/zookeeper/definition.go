@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/sluice-gateway/sluice/registry"
 )
+
+var errNotJSON = errors.New("not JSON")
 
 // definitionWatch computes which application's definition of a service is the one to use.
 type definitionWatch struct {
@@ -47,7 +48,7 @@ func (w *definitionWatch) build(v *view) error {
 			continue
 		}
 		if !json.Valid(data) {
-			w.z.complain(fmt.Errorf("definition %s/%s: %w", dir, app, errors.New("not JSON")))
+			w.z.complain(fmt.Errorf("read %s/%s: %w", dir, app, errNotJSON))
 			continue
 		}
 		w.tell(v, data)
@@ -98,41 +99,4 @@ func (w *definitionWatch) aliveFirst(v *view, apps []string) ([]string, error) {
 		}
 	}
 	return append(living, dead...), nil
-}
-
-// definers walks the definitions of an interface, over versions and groups, for the applications that wrote them.
-func (z *zooKeeper) definers(v *view, dir string) ([]string, error) {
-	level := []string{dir}
-	var apps []string
-	for depth := 0; depth < 3 && len(level) > 0; depth++ { // [version/][group/]provider/app
-		lists, err := v.get(children, level...)
-		if err != nil {
-			return nil, err
-		}
-		var providers, next []string
-		for i, l := range lists {
-			if l.err != nil {
-				return nil, fmt.Errorf("list %s: %w", level[i], l.err)
-			}
-			for _, name := range l.names {
-				switch name {
-				case "provider":
-					providers = append(providers, level[i]+"/"+name)
-				case "consumer":
-				default:
-					next = append(next, level[i]+"/"+name)
-				}
-			}
-		}
-		lists, err = v.get(children, providers...)
-		if err != nil {
-			return nil, err
-		}
-		for _, l := range lists {
-			apps = append(apps, l.names...)
-		}
-		level = next
-	}
-	slices.Sort(apps)
-	return slices.Compact(apps), nil
 }

@@ -55,7 +55,7 @@ func (w *dubboWatch) build(v *view) error {
 	if err != nil {
 		return err
 	}
-	apps, err := w.z.appsOf(v, w.service.Name, len(providers) == 0)
+	apps, err := w.z.appsOf(v, w.service.Name)
 	if err != nil {
 		return err
 	}
@@ -191,18 +191,20 @@ func (b *snapshotBuilder) add(i registry.Instance) {
 	b.snapshot.Add(i.Address(), i)
 }
 
-// appsOf returns the applications that export an interface: from Dubbo's mapping, and if alone and there is none, from
-// who left a definition, because 2.7 writes no mapping.
-func (z *zooKeeper) appsOf(v *view, iface string, alone bool) ([]string, error) {
+// appsOf returns the applications that export an interface: the content of one node (3.x), or the names below another
+// (2.7).
+func (z *zooKeeper) appsOf(v *view, iface string) ([]string, error) {
 	data, err := v.read(z.config.DubboRoot + "/mapping/" + iface)
 	if err != nil {
 		return nil, err
 	}
-	apps := parseMapping(data)
-	if len(apps) == 0 && alone {
-		return z.definers(v, z.config.DubboRoot+"/metadata/"+iface)
+	old, err := v.list(z.config.DubboRoot + "/config/mapping/" + iface)
+	if err != nil {
+		return nil, err
 	}
-	return apps, nil
+	apps := append(parseMapping(data), old...)
+	slices.Sort(apps)
+	return slices.Compact(apps), nil
 }
 
 // parseMapping reads comma-separated names of applications.
@@ -213,8 +215,7 @@ func parseMapping(data []byte) []string {
 			apps = append(apps, app)
 		}
 	}
-	slices.Sort(apps)
-	return slices.Compact(apps)
+	return apps
 }
 
 // readable is a node's name as a person would write it.

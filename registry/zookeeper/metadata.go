@@ -37,8 +37,8 @@ var errNotYet = errors.New("not known yet")
 // revision names one state of what an application exports. Its MetadataInfo never changes.
 type revision struct {
 	app, id string
-	// only is the one registration that this is about, for the instances of Dubbo 2.7, which have no id.
-	only string
+	// since is when the instance registered, for those of Dubbo 2.7, which do not say their revision.
+	since string
 }
 
 // metadataStore learns what revisions export, each once, for all followers: from the metadata centre, or from an
@@ -263,47 +263,57 @@ func (m *metadataStore) ask(ctx context.Context, rev revision, c candidate) ([]e
 
 // centre looks where Java's and dubbo-go's providers store a revision; nil if it is in neither place.
 func (m *metadataStore) centre(ctx context.Context, rev revision) ([]exported, error) {
-	if rev.id == "" || checkPart(rev.id) != nil {
+	data, err := task(ctx, m.tree, func(s *session) ([]byte, error) { return m.stored(s, rev) })
+	if err != nil {
+		return nil, fmt.Errorf("read the metadata centre: %w", err)
+	}
+	if len(data) == 0 {
 		return nil, nil
 	}
-	for _, dir := range []string{m.root + "/metadata/", m.root + "/"} {
-		data, err := m.peek(ctx, dir+rev.app+"/"+rev.id)
-		if err != nil {
-			return nil, fmt.Errorf("read the metadata centre: %w", err)
-		}
-		if len(data) == 0 {
-			continue
-		}
-		services, err := parseMetadataInfo(data)
-		if err != nil {
-			return nil, fmt.Errorf("read the metadata centre: %w", err)
-		}
-		return services, nil
+	services, err := parseMetadataInfo(data)
+	if err != nil {
+		return nil, fmt.Errorf("read the metadata centre: %w", err)
 	}
-	return nil, nil
+	return services, nil
 }
 
-// peek reads a node without a watch, as a task of the session: a request of the library cannot be cancelled.
-func (m *metadataStore) peek(ctx context.Context, path string) (data []byte, err error) {
-	s, _ := m.tree.current()
+func (m *metadataStore) stored(s *session, rev revision) ([]byte, error) {
+	java := m.root + "/metadata/" + rev.app
+	if rev.id == "" {
+		return s.newest(java, rev.since)
+	}
+	if checkPart(rev.id) != nil {
+		return nil, nil
+	}
+	data, err := s.peek(java + "/" + rev.id)
+	if err != nil || len(data) > 0 {
+		return data, err
+	}
+	return s.peek(m.root + "/" + rev.app + "/" + rev.id)
+}
+
+// task runs a function of the session that requests something, as a task of the session: the library's requests cannot be
+// cancelled.
+func task[T any](ctx context.Context, t *tree, ask func(*session) (T, error)) (answer T, err error) {
+	s, _ := t.current()
 	if s == nil {
-		return nil, errLost
+		return answer, errLost
 	}
-	type answer struct {
-		data []byte
-		err  error
+	type result struct {
+		answer T
+		err    error
 	}
-	answers := make(chan answer, 1)
+	results := make(chan result, 1)
 	if !s.run(func() {
-		data, err := s.peek(path)
-		answers <- answer{data, err}
+		answer, err := ask(s)
+		results <- result{answer, err}
 	}) {
-		return nil, errLost
+		return answer, errLost
 	}
 	select {
-	case a := <-answers:
-		return a.data, a.err
+	case r := <-results:
+		return r.answer, r.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return answer, ctx.Err()
 	}
 }

@@ -2,7 +2,10 @@ package zookeeper
 
 import (
 	"errors"
+	"math"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 )
@@ -100,13 +103,41 @@ func (s *session) absent(k key, err error) (*value, error) {
 // peek reads a node's bytes without watching it; nil if there is no such node.
 func (s *session) peek(path string) ([]byte, error) {
 	data, _, err := s.conn.Get(path)
-	switch {
-	case err == nil:
-		return data, nil
-	case errors.Is(err, zk.ErrNoNode):
-		return nil, nil
-	case s.isLost(), errors.Is(err, zk.ErrConnectionClosed):
-		return nil, errLost
+	return data, s.unwatched(err)
+}
+
+// newest reads, of the revisions of an application below dir, the one that an instance most likely runs that registered
+// at the given time, in milliseconds: the newest that was there within a minute of it. nil if there is none.
+func (s *session) newest(dir, since string) ([]byte, error) {
+	names, _, err := s.conn.Children(dir)
+	if err != nil {
+		return nil, s.unwatched(err)
 	}
-	return nil, err
+	registered, err := strconv.ParseInt(since, 10, 64)
+	if err != nil {
+		registered = math.MaxInt64 - time.Minute.Milliseconds()
+	}
+	var best []byte
+	var created int64
+	for _, name := range names {
+		data, stat, err := s.conn.Get(dir + "/" + name)
+		if err := s.unwatched(err); err != nil {
+			return nil, err
+		}
+		if stat != nil && len(data) > 0 && stat.Ctime > created && stat.Ctime <= registered+time.Minute.Milliseconds() {
+			best, created = data, stat.Ctime
+		}
+	}
+	return best, nil
+}
+
+// unwatched is the error of a request that sets no watch: none if there is only no such node.
+func (s *session) unwatched(err error) error {
+	switch {
+	case err == nil, errors.Is(err, zk.ErrNoNode):
+		return nil
+	case s.isLost(), errors.Is(err, zk.ErrConnectionClosed):
+		return errLost
+	}
+	return err
 }

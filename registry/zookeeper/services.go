@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/sluice-gateway/sluice/registry"
 )
@@ -120,7 +121,8 @@ func (w *servicesWatch) addApps(v *view, found map[registry.ServiceName]struct{}
 	}
 	for _, e := range known {
 		for _, s := range e.services {
-			if s.protocol == "dubbo" || s.protocol == "tri" {
+			// 2.7 lists its own MetadataService among the application's.
+			if (s.protocol == "dubbo" || s.protocol == "tri") && !strings.HasPrefix(s.iface, "org.apache.dubbo.metadata.") {
 				found[registry.DubboService(s.iface, s.group, s.version)] = struct{}{}
 			}
 		}
