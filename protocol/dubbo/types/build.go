@@ -45,9 +45,6 @@ func (b *builder) build(j javaType, s scope) *Type {
 	}
 	if t, ok := jdkScalar(j.name); ok {
 		t.name, t.erased = j.String(), j.name
-		if t.erased == "java.lang.Comparable" {
-			t.name = t.erased
-		}
 		return &t
 	}
 	name := sourceName(j.name)

@@ -34,6 +34,7 @@ func ParseDefinition(doc []byte) (*Definition, error) {
 	for _, m := range raw.methods {
 		method := b.method(m.name, m.params, nil)
 		method.Return = b.build(m.result, scope{})
+		method.RawReturn = method.Return.raw(make(map[*Type]bool))
 		if d.overload(m.name, method.ErasedTypes) != nil { // a bridge method repeats the one that it leads to
 			continue
 		}
@@ -96,7 +97,7 @@ func (d *Definition) Signature(method string, javaTypes []string) (*Method, erro
 		return known, nil
 	}
 	m = b.method(method, stated, d.stated[known])
-	m.Return = known.Return
+	m.Return, m.RawReturn = known.Return, known.RawReturn
 	for i, p := range known.Params {
 		if len(stated[i].args) == 0 {
 			m.Params[i] = p

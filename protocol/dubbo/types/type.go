@@ -88,6 +88,9 @@ type Method struct {
 	Return *Type
 	// ErasedTypes are the parameter types as $invoke wants them.
 	ErasedTypes []string
+	// RawReturn tells that the answer may hold values (ZonedDateTime and its kin, Locale) of which generic=true makes a heap
+	// of getters, or fails. With generic=raw.return they come as they are.
+	RawReturn bool
 }
 
 // String gives the signature, such as "hello(java.lang.String,int)".
@@ -100,4 +103,23 @@ func (m *Method) String() string {
 		s += t
 	}
 	return s + ")"
+}
+
+// raw tells whether the type reaches a value for which RawReturn is needed.
+func (t *Type) raw(seen map[*Type]bool) bool {
+	switch {
+	case t == nil || seen[t]:
+		return false
+	case t.kind == localeKind:
+		return true
+	case t.kind == temporalKind:
+		return t.handle != hessian.InstantHandle && t.handle != hessian.DurationHandle
+	}
+	seen[t] = true
+	for _, p := range t.props {
+		if p.typ.raw(seen) {
+			return true
+		}
+	}
+	return t.elem.raw(seen) || t.key.raw(seen)
 }
