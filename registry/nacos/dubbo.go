@@ -2,7 +2,6 @@ package nacos
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -262,5 +261,3 @@ func (c *client) definition(sc *scope, name registry.ServiceName) ([]byte, bool)
 	}
 	return found, ready
 }
-
-var errNoMetadata = errors.New("metadata: not in the configuration centre, and no instance says where to ask")

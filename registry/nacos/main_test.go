@@ -229,8 +229,8 @@ func addresses(s registry.Snapshot) []string {
 
 // has is the condition that a snapshot's instances are exactly these.
 func has(want ...string) func(registry.Snapshot) bool {
-	slices.Sort(want)
-	return func(s registry.Snapshot) bool { return slices.Equal(addresses(s), want) }
+	sorted := slices.Sorted(slices.Values(want))
+	return func(s registry.Snapshot) bool { return slices.Equal(addresses(s), sorted) }
 }
 
 // lists is the condition that the set holds these.

@@ -34,6 +34,8 @@ type revisionKey struct {
 	only    string // the one instance that this is about, where it tells no revision (Dubbo 2.7)
 }
 
+var errNoMetadata = errors.New("metadata: not in the configuration centre, and no instance says where to ask")
+
 // metadataSource is where an instance's MetadataService answers.
 type metadataSource struct{ protocol, address string }
 

@@ -38,7 +38,7 @@ func (s *subjectState) notify() {
 	}
 }
 
-// kick makes a worker bring a subject up to date. The client's lock is held.
+// kickLocked makes a worker bring a subject up to date. The client's lock is held.
 func (s *session) kickLocked(sub subject) {
 	st := sub.state()
 	if st.busy {
@@ -56,13 +56,7 @@ func (s *session) kickLocked(sub subject) {
 	p.submit(func() { s.work(sub) })
 }
 
-func (s *session) kick(sub subject) {
-	s.client.mu.Lock()
-	defer s.client.mu.Unlock()
-	s.kickLocked(sub)
-}
-
-// kickAfter is kick, later; if the session has ended by then the next one has asked already.
+// kickAfter is kickLocked, later; if the session has ended by then the next one has asked already.
 func (s *session) kickAfter(d time.Duration, sub subject) *time.Timer {
 	return time.AfterFunc(d, func() {
 		s.client.mu.Lock()
@@ -73,7 +67,7 @@ func (s *session) kickAfter(d time.Duration, sub subject) *time.Timer {
 	})
 }
 
-// kickSettledLocked is kick, once, when a server that has just come up has had the time to hear from its providers. The
+// kickSettledLocked is kickLocked, once, when a server that has just come up has had the time to hear from its providers. The
 // client's lock is held.
 func (s *session) kickSettledLocked(sub subject) {
 	if st := sub.state(); st.doubts != s {
