@@ -37,7 +37,7 @@ func (d *Decoder) stringChunk() (units int, more bool, err error) {
 // supplementary character of four bytes, which counts as two units.
 func (d *Decoder) unit() (r rune, units int, err error) {
 	b := d.in[d.pos:]
-	size := 1
+	var size int
 	switch c := b[0]; {
 	case c < 0x80:
 		d.pos++

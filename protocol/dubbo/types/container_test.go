@@ -110,6 +110,7 @@ func TestErrorPaths(t *testing.T) {
 		{"lab.User", `{"scores":{"a b":null,"it's \"q\"":1.5}}`, `$.scores['it\'s "q"']`, "int without fraction or exponent", "number 1.5"},
 		{"lab.User", `{"scores":{"":"x"}}`, "$.scores['']", "int", `string "x"`},
 		{"lab.User", `{"scores":{"\u0000é":"x"}}`, `$.scores['\x00é']`, "int", `string "x"`},
+		{"lab.User", `{"` + strings.Repeat("k", 100) + `":1}`, "$['" + strings.Repeat("k", 64) + "...']", "a property of lab.User", "an unknown property"},
 		{"lab.User", `{"nope":1}`, "$.nope", "a property of lab.User", "an unknown property"},
 		{"lab.User", `{"address":{"nope":1}}`, "$.address.nope", "a property of lab.Address", "an unknown property"},
 		{"lab.User", `{"class":"lab.Admin"}`, "$.class", `no key "class"`, `the key "class"`},

@@ -121,7 +121,7 @@ func (b *builder) method(name string, params, known []javaType) *Method {
 	m := &Method{Name: name, Return: object, Params: make([]*Type, len(params)), ErasedTypes: make([]string, len(params))}
 	for i, j := range params {
 		s := scope{}
-		if known != nil && len(known[i].args) == 0 && jdkCollection(sourceName(j.name)) > 0 {
+		if i < len(known) && len(known[i].args) == 0 && jdkCollection(sourceName(j.name)) > 0 {
 			s.class = true // a raw List to the provider: it would leave maps in it
 		}
 		m.Params[i] = b.build(j, s)

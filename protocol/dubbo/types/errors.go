@@ -1,6 +1,7 @@
 package types
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -22,7 +23,8 @@ func (e *ArgumentError) Error() string {
 
 // within puts a step in front of the path of an error that comes from inside a value.
 func within(err error, step string) error {
-	if e, ok := err.(*ArgumentError); ok {
+	var e *ArgumentError
+	if errors.As(err, &e) {
 		e.Path = "$" + step + strings.TrimPrefix(e.Path, "$")
 	}
 	return err

@@ -124,8 +124,8 @@ func (s *scanner) step(at int) string {
 			return "[" + quote(key) + "]"
 		}
 	}
-	if len(key) == 0 {
-		return "['']"
+	if len(key) == 0 || len(key) > shown {
+		return "[" + quote(key) + "]"
 	}
 	return "." + string(key)
 }
