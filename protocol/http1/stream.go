@@ -64,6 +64,9 @@ func (s *stream) grow() {
 	s.head, s.data = b, b
 }
 
+// begin makes n bytes of a head that were read elsewhere the window. There was none before.
+func (s *stream) begin(b *socket.Buffer, n int) { s.head, s.data, s.r, s.w = b, b, 0, n }
+
 // inHead reports whether everything read so far lies in the head's buffer.
 func (s *stream) inHead() bool { return s.data == s.head }
 

@@ -51,6 +51,7 @@ type Conn struct {
 
 	interrupted atomic.Bool
 	rd          reader
+	asker       *asker
 	wr          writer
 	peek        *peeker
 }
