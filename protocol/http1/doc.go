@@ -13,6 +13,23 @@
 //
 // Request.Path is in normal form, so that the text which is matched is the text which is forwarded; see NormalizePath.
 //
+// # Who asked
+//
+// X-Forwarded-For, -Proto, -Host, -Port, Forwarded and X-Real-IP are believed from trusted proxies and dropped from all
+// others. Request.Client is the first address from the right that is no trusted proxy. The request that goes on carries
+// X-Forwarded-For with the peer appended, X-Forwarded-Proto and X-Forwarded-Host; see the server's forward.
+//
+// # What the server adds
+//
+// Answers get a Date if they have none. Server is passed on if the Handler set it and never invented. Fields that concern one
+// connection only are written by the engine alone, whatever a Handler puts into the header.
+//
+// # Time
+//
+// Nothing waits for ever: heads have a time limit, bodies and writes a limit of silence, idle connections are closed, and
+// those that are idle for a second give up their goroutine and buffers. A client that has left is found by asking its
+// socket: Context.Err asks at once, Context.Done is served by one goroutine that asks for all.
+//
 // # Memory
 //
 // Nothing is copied: strings of a head point into the connection's read buffer, which stays until the exchange ends; body

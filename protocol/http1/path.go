@@ -16,6 +16,9 @@ import (
 //   - Refused are incomplete escapes, NUL, a backslash in either form, and segments that only some servers take for dot
 //     segments: "..;x" and ".." beside an encoded slash.
 func NormalizePath(path string) (string, error) {
+	if path == "" || path[0] != '/' {
+		return "", errTarget
+	}
 	var a protocol.Arena
 	p, err := normalizePath(&a, path)
 	if err != nil {

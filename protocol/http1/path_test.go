@@ -53,7 +53,7 @@ func TestNormalizePath(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"/%", "/%4", "/%zz", "/%4g", "/a%00", "/a\\b", "/a%5cb", "/a%5C", "/..;/a", "/..;x=1", "/a/.;/b", "/a/%2e%2e;/b",
+		"", "a", "*", "/%", "/%4", "/%zz", "/%4g", "/a%00", "/a\\b", "/a%5cb", "/a%5C", "/..;/a", "/..;x=1", "/a/.;/b", "/a/%2e%2e;/b",
 		"/a/..%2fb", "/a/%2f..", "/a/x%2f%2e%2e%2fy", "/.%2Fa",
 	} {
 		if got, err := NormalizePath(path); err == nil {

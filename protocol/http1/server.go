@@ -24,6 +24,9 @@ type ServerConfig struct {
 	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded fields are believed. From all others these fields are
 	// dropped.
 	TrustedProxies []netip.Prefix
+	// OnRefused, if set, is told of each request that was answered without the Handler because it is malformed or over a
+	// limit, for metrics and logs. req holds what could be read of it, with Peer always set, until the call returns.
+	OnRefused func(req *protocol.Request, e *protocol.Error)
 	// Logger gets what an operator must know. The default drops it.
 	Logger *slog.Logger
 }

@@ -69,7 +69,7 @@ func (c *conn) serve() {
 		again, linger := x.run()
 		c.srv.endExchange(x)
 		if !again {
-			if linger {
+			if linger || c.in.buffered() > 0 || c.sock.Peek() == socket.Data {
 				c.linger()
 			}
 			c.close()

@@ -161,8 +161,8 @@ func (w *watcher) remove(x *serverExchange) {
 
 // run asks while somebody waits and sleeps otherwise.
 func (w *watcher) run() {
-	ticker := time.NewTicker(watchEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(watchEvery)
+	defer timer.Stop()
 	var scratch []socket.PollFd
 	var gone []*serverExchange
 	for {
@@ -186,8 +186,9 @@ func (w *watcher) run() {
 			<-w.kick
 			continue
 		}
+		timer.Reset(watchEvery)
 		select {
-		case <-ticker.C:
+		case <-timer.C:
 		case <-w.kick:
 		}
 	}

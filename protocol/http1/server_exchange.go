@@ -216,10 +216,13 @@ func (x *serverExchange) refuse(err error) (again, linger bool) {
 		return false, false // the client left, or sent nothing
 	}
 	x.srv.rejected.Add(1)
-	x.cfg.Logger.Debug("request refused", "listener", x.cfg.Name, "peer", x.conn.sock.Peer(), "error", e)
+	x.cfg.Logger.Debug("request refused", "listener", x.cfg.Name, "peer", x.req.Peer, "error", e)
 	x.fatal = true
 	resp := x.problem(e)
 	x.respond(resp)
+	if x.cfg.OnRefused != nil {
+		x.cfg.OnRefused(&x.req, e)
+	}
 	x.end(resp)
 	return false, !x.gone
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,6 +52,32 @@ func TestLimits(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestRefusedRequestsAreReported(t *testing.T) {
+	var mu sync.Mutex
+	var got []string
+	cfg := ServerConfig{OnRefused: func(req *protocol.Request, e *protocol.Error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !req.Peer.IsValid() || req.Record.Code != e.Code {
+			t.Errorf("peer %v, record %+v", req.Peer, req.Record)
+		}
+		got = append(got, req.Method+" "+string(e.Code))
+	}}
+	s, addr := startServer(t, cfg, dumpHandler)
+	for _, text := range []string{"GET / HTTP/1.1\r\n\r\n", "G", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n"} {
+		c := dialRaw(t, addr)
+		c.send(text)
+		_ = c.CloseWrite()
+		io.ReadAll(c.r)
+	}
+	eventually(t, "connections to go", func() bool { return s.Stats().Open == 0 })
+	mu.Lock()
+	defer mu.Unlock()
+	if want := "GET bad_request,POST bad_request"; strings.Join(got, ",") != want || s.Stats().Rejected != 2 {
+		t.Errorf("got %v, want %s", got, want)
+	}
 }
 
 func TestSlowClients(t *testing.T) {

@@ -14,6 +14,7 @@ const maxEmptyLines = 4
 // read reads a head and fills the request in. A *protocol.Error is to be answered; any other error means that the client
 // left.
 func (x *serverExchange) read() error {
+	x.req.Peer = x.conn.sock.Peer()
 	if err := x.readHead(); err != nil {
 		return err
 	}
@@ -29,7 +30,6 @@ func (x *serverExchange) read() error {
 	if req.Version >= protocol.HTTP11 {
 		req.Informer = x
 	}
-	req.Peer = x.conn.sock.Peer()
 	req.TLS = x.conn.tls
 	x.forward()
 	return x.openBody()
