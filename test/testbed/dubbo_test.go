@@ -28,6 +28,7 @@ func TestProviderInZooKeeper(t *testing.T) {
 		{"2.7.23", ProviderOptions{Version: "2.7.23"}, map[string]int{
 			"/dubbo/com.example.UserService/providers":                  2,
 			"/dubbo/metadata/com.example.UserService/1.0.0/g1/provider": 1,
+			"/dubbo/metadata/com.example.UserService/provider":          1,
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -53,6 +54,8 @@ func TestProviderInZooKeeper(t *testing.T) {
 			}
 			check(t, p.Stop())
 			awaitChildren(t, conn, "/dubbo/com.example.UserService/providers", 0)
+			check(t, p.Restart()) // on the same port
+			awaitChildren(t, conn, "/dubbo/com.example.UserService/providers", c.nodes["/dubbo/com.example.UserService/providers"])
 		})
 	}
 }
