@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -164,5 +165,33 @@ func TestScalars(t *testing.T) {
 				t.Errorf("read %s, rest %q, %v; want %s", json, rest, err, c.json)
 			}
 		})
+	}
+}
+
+// plainRun looks at eight bytes at a time; this compares it with looking at one, for every byte at every place.
+func TestPlainRun(t *testing.T) {
+	for length := range 20 {
+		for at := range length {
+			for c := range 256 {
+				text := []byte(strings.Repeat("~", length))
+				text[at] = byte(c)
+				for _, other := range []byte{'~', '"', 0xff, '\\', 0x1f} {
+					if at+1 < length {
+						text[at+1] = other
+					}
+					for _, quoted := range []bool{false, true} {
+						want := slices.IndexFunc(text, func(c byte) bool {
+							return c >= 0x80 || quoted && (c < ' ' || c == '"' || c == '\\')
+						})
+						if want < 0 {
+							want = length
+						}
+						if got := plainRun(text, quoted); got != want {
+							t.Fatalf("%q, quoted %t: %d, want %d", text, quoted, got, want)
+						}
+					}
+				}
+			}
+		}
 	}
 }

@@ -2,6 +2,8 @@ package hessian
 
 import (
 	"encoding/base64"
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -101,18 +103,32 @@ func (d *Decoder) skipString() error {
 
 // appendString reads a string and appends its UTF-8, or with quoted its JSON form. Half a surrogate pair becomes U+FFFD.
 func (d *Decoder) appendString(dst []byte, quoted bool) ([]byte, error) {
+	units, more, err := d.stringChunk()
+	if err != nil {
+		return dst, err
+	}
 	if quoted {
 		dst = append(dst, '"')
 	}
+	if text := d.in[d.pos : d.pos+units]; !more && plainRun(text, quoted) == units { // nearly all strings are like this
+		dst = append(dst, text...)
+		d.pos += units
+	} else if dst, err = d.appendChunks(dst, units, more, quoted); err != nil {
+		return dst, err
+	}
+	if quoted {
+		dst = append(dst, '"')
+	}
+	return dst, nil
+}
+
+// appendChunks reads the rest of a string, the head of its first chunk being read.
+func (d *Decoder) appendChunks(dst []byte, units int, more, quoted bool) ([]byte, error) {
 	var high rune // a first surrogate that waits for its second, possibly in the next chunk
 	for {
-		units, more, err := d.stringChunk()
-		if err != nil {
-			return dst, err
-		}
 		for units > 0 {
 			if high == 0 {
-				n := plainRun(d.in[d.pos:], units, quoted)
+				n := plainRun(d.in[d.pos:min(d.pos+units, len(d.in))], quoted)
 				dst = append(dst, d.in[d.pos:d.pos+n]...)
 				d.pos += n
 				if units -= n; units == 0 {
@@ -146,27 +162,39 @@ func (d *Decoder) appendString(dst []byte, quoted bool) ([]byte, error) {
 		if !more {
 			break
 		}
+		var err error
+		if units, more, err = d.stringChunk(); err != nil {
+			return dst, err
+		}
 	}
 	if high != 0 {
 		dst = utf8.AppendRune(dst, utf8.RuneError)
 	}
-	if quoted {
-		dst = append(dst, '"')
-	}
 	return dst, nil
 }
 
-// plainRun counts the leading bytes of b, at most max, that can be copied as they are.
-func plainRun(b []byte, max int, quoted bool) int {
-	if len(b) > max {
-		b = b[:max]
-	}
-	for i, c := range b {
-		if c >= utf8.RuneSelf || quoted && (c < ' ' || c == '"' || c == '\\') {
-			return i
+// plainRun counts the leading bytes of b that can be copied as they are: ASCII, and with quoted nothing that JSON escapes.
+func plainRun(b []byte, quoted bool) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	n := 0
+	for ; n+8 <= len(b); n += 8 {
+		// Eight bytes at a time: the top bit of a byte of odd is set where the byte is not plain. The subtractions may
+		// set further bits above the first one, never below it.
+		w := binary.LittleEndian.Uint64(b[n:])
+		odd := w
+		if quoted {
+			odd |= (w - ones*' ') | ((w ^ ones*'"') - ones) | ((w ^ ones*'\\') - ones)
+		}
+		if odd &= tops; odd != 0 {
+			return n + bits.TrailingZeros64(odd)/8
 		}
 	}
-	return len(b)
+	for ; n < len(b); n++ {
+		if c := b[n]; c >= utf8.RuneSelf || quoted && (c < ' ' || c == '"' || c == '\\') {
+			break
+		}
+	}
+	return n
 }
 
 const hexDigits = "0123456789abcdef"

@@ -122,3 +122,23 @@ func TestMember(t *testing.T) {
 		}
 	}
 }
+
+// Strings are looked at eight bytes at a time; this asks encoding/json about every byte at every place.
+func TestEveryByte(t *testing.T) {
+	for length := range 20 {
+		for at := range length {
+			for c := range 256 {
+				text := []byte(strings.Repeat("~", length))
+				text[at] = byte(c)
+				in := []byte(`"` + string(text) + `"`)
+				var want string
+				ok := json.Unmarshal(in, &want) == nil && c < 0x80 && c != '\\' && c != '"'
+				s := scanner{src: in}
+				got, err := s.str()
+				if (err == nil && s.pos == len(in)) != ok && c != '\\' || ok && string(got) != want {
+					t.Fatalf("%q: %q, %v; want %q, %t", in, got, err, want, ok)
+				}
+			}
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package types
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 )
@@ -103,7 +105,11 @@ func (s *scanner) number() (text []byte, whole bool, err error) {
 func (s *scanner) str() ([]byte, error) {
 	s.pos++
 	start := s.pos
-	for s.pos < len(s.src) {
+	for {
+		s.plain()
+		if s.pos >= len(s.src) {
+			return nil, s.syntax()
+		}
 		c := s.src[s.pos]
 		switch {
 		case c == '"':
@@ -122,7 +128,22 @@ func (s *scanner) str() ([]byte, error) {
 			}
 		}
 	}
-	return nil, s.syntax()
+}
+
+// plain passes over ASCII inside a string, eight bytes at a time: the top bit of a byte of odd is set where the byte is a
+// quote, a backslash, a control character or beyond ASCII. (The subtractions may set further bits above the first one,
+// never below it.)
+func (s *scanner) plain() {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for len(s.src)-s.pos >= 8 {
+		w := binary.LittleEndian.Uint64(s.src[s.pos:])
+		odd := (w | (w - ones*' ') | ((w ^ ones*'"') - ones) | ((w ^ ones*'\\') - ones)) & tops
+		if odd != 0 {
+			s.pos += bits.TrailingZeros64(odd) / 8
+			return
+		}
+		s.pos += 8
+	}
 }
 
 // character passes over a character beyond ASCII.
