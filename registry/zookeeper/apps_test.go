@@ -187,7 +187,7 @@ func TestOddInstances(t *testing.T) {
 	put("binary", "\x00\xff\xfe")
 	put("list", "[]")
 	put("spring", `{"address":"192.0.2.4","port":8080,"payload":{"@class":"org.springframework.cloud.zookeeper.discovery.ZookeeperInstance","metadata":{"instance_status":"UP"}}}`)
-	put("no address", strings.Replace(java33Node("app", "", 20880, "r1", localTri), "", "", 0))
+	put("no address", java33Node("app", "", 20880, "r1", localTri))
 	p := r.watch(registry.DubboService("a.S", "", ""))
 	got := p.until("all seen", func(s registry.Snapshot) bool { return len(s.Instances) == 2 })
 	skipped := map[string]string{}

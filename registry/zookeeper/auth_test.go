@@ -1,6 +1,7 @@
 package zookeeper
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/go-zookeeper/zk"
@@ -48,4 +49,32 @@ func TestDigest(t *testing.T) {
 			t.Errorf("%+v", got.Skipped)
 		}
 	})
+}
+
+// What is refused beside the point is reported and hides nothing else.
+func TestRefusedParts(t *testing.T) {
+	r := newRig(t, shared.get(t))
+	r.writer.live(r.rdubbo("a.S/providers", encode(java33("dubbo", "192.0.2.1:20880", "a.S", ""))), "")
+	r.writer.put(r.rservices("web/1"), spring("192.0.2.1", `"port":8080`, ""))
+	r.writer.put(r.rdubbo("metadata/a.S/provider/a"), `{"n":1}`)
+	r.writer.put(r.rdubbo("metadata/a.S/provider/b"), `{"n":2}`)
+	for _, path := range []string{
+		r.rdubbo("a.S/configurators"), r.rdubbo("mapping/a.S"), r.rdubbo("config/mapping/a.S"), r.rdubbo("b.S/providers"),
+		r.rservices("secret"), r.rdubbo("metadata/a.S/provider/a"),
+	} {
+		r.writer.put(path, "")
+		if _, err := r.writer.conn.SetACL(path, zk.DigestACL(zk.PermAll, "gateway", "secret"), -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.watch(registry.DubboService("a.S", "", "")).until("the provider", has("dubbo://192.0.2.1:20880"))
+	r.watchServices().until("what may be read", func(s registry.ServiceSet) bool {
+		return slices.Equal(s.Services, []registry.ServiceName{registry.App("web"), registry.DubboService("a.S", "", "")})
+	})
+	r.watchDefinition(registry.DubboService("a.S", "", "")).until("the readable one", func(s string) bool { return s == `{"n":2}` })
+	for _, part := range []string{"a.S/configurators", "mapping/a.S", "config/mapping/a.S", "b.S/providers", "provider/a"} {
+		within(t, part, func() bool {
+			return r.sawError("read "+r.rdubbo(part)) || r.sawError("read "+r.rdubbo("metadata/a.S", part))
+		})
+	}
 }

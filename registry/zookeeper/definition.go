@@ -40,10 +40,11 @@ func (w *definitionWatch) build(v *view) error {
 		}
 	}
 	for _, app := range apps {
-		data, err := v.read(dir + "/" + app)
+		found, err := v.get(content, dir+"/"+app)
 		if err != nil {
 			return err
 		}
+		data := v.optional(w.z, found[0], dir+"/"+app).data
 		if len(data) == 0 {
 			continue
 		}
@@ -71,12 +72,12 @@ func (w *definitionWatch) tell(v *view, data []byte) {
 // applications, and the dead one's may be years old.
 func (w *definitionWatch) aliveFirst(v *view, apps []string) ([]string, error) {
 	providers := w.z.config.DubboRoot + "/" + w.service.Name + "/providers"
-	names, err := v.list(providers)
+	found, err := v.get(children, providers)
 	if err != nil {
 		return nil, err
 	}
 	alive := make(map[string]bool)
-	for _, name := range names {
+	for _, name := range v.optional(w.z, found[0], providers).names {
 		if u, err := parseURL(name); err == nil && w.service.Matches(u.params["group"], u.params["version"]) {
 			alive[u.params["application"]] = true
 		}
@@ -89,10 +90,9 @@ func (w *definitionWatch) aliveFirst(v *view, apps []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	first := func(app string, i int) bool { return alive[app] || len(lists[i].names) > 0 }
 	var living, dead []string
 	for i, app := range apps {
-		if first(app, i) {
+		if alive[app] || len(lists[i].names) > 0 {
 			living = append(living, app)
 		} else {
 			dead = append(dead, app)

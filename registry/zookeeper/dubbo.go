@@ -2,6 +2,7 @@ package zookeeper
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sluice-gateway/sluice/registry"
@@ -51,10 +52,7 @@ func (w *dubboWatch) build(v *view) error {
 	if err != nil {
 		return err
 	}
-	rules, err := lists[1].list(base + "/configurators")
-	if err != nil {
-		return err
-	}
+	rules := v.optional(w.z, lists[1], base+"/configurators").names
 	apps, err := w.z.appsOf(v, w.service.Name)
 	if err != nil {
 		return err
@@ -62,7 +60,7 @@ func (w *dubboWatch) build(v *view) error {
 	b := &snapshotBuilder{
 		snapshot: registry.Snapshot{Service: w.service, Instances: make([]registry.Instance, 0, len(providers))},
 		rules:    parseOverrides(rules),
-		seen:     make(map[identity]struct{}, len(providers)),
+		seen:     make(map[identity]int, len(providers)),
 	}
 	w.addProviders(b, providers)
 	if err := w.addApps(v, b, apps); err != nil {
@@ -107,7 +105,7 @@ func (w *dubboWatch) addApps(v *view, b *snapshotBuilder, apps []string) error {
 		return err
 	}
 	wait := patience
-	if !w.pushed {
+	if !w.pushed && len(b.snapshot.Instances) == 0 {
 		wait = firstPatience
 	}
 	known, err := w.z.learn(v, nodes, wait)
@@ -168,11 +166,12 @@ func (w *dubboWatch) forget() {
 	}
 }
 
-// snapshotBuilder adds each instance once: a provider usually registers both by interface and by application.
+// snapshotBuilder adds each instance once: a provider usually registers both by interface and by application, and one that
+// was restarted stands there twice until its old session ends.
 type snapshotBuilder struct {
 	snapshot registry.Snapshot
 	rules    overrides
-	seen     map[identity]struct{}
+	seen     map[identity]int // places in the snapshot
 }
 
 type identity struct {
@@ -183,26 +182,41 @@ type identity struct {
 
 func (b *snapshotBuilder) add(i registry.Instance) {
 	id := identity{i.Protocol, i.Host, i.Port, i.Group, i.Version}
-	if _, twice := b.seen[id]; twice {
+	b.rules.apply(&i)
+	if at, twice := b.seen[id]; twice {
+		// The newer start counts: instances are warmed up by it. What was said by interface is more, and comes first.
+		if started(&i) > started(&b.snapshot.Instances[at]) && i.Metadata[revisionKey] == "" {
+			b.snapshot.Instances[at] = i
+		}
 		return
 	}
-	b.seen[id] = struct{}{}
-	b.rules.apply(&i)
-	b.snapshot.Add(i.Address(), i)
+	b.seen[id] = len(b.snapshot.Instances)
+	b.snapshot.Instances = append(b.snapshot.Instances, i)
+}
+
+// started is when an instance was started, in milliseconds; 0 if it does not say.
+func started(i *registry.Instance) int64 {
+	ms, err := strconv.ParseInt(i.Metadata["timestamp"], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return ms
 }
 
 // appsOf returns the applications that export an interface: the content of one node (3.x), or the names below another
 // (2.7).
 func (z *zooKeeper) appsOf(v *view, iface string) ([]string, error) {
-	data, err := v.read(z.config.DubboRoot + "/mapping/" + iface)
+	mapping, old := z.config.DubboRoot+"/mapping/"+iface, z.config.DubboRoot+"/config/mapping/"+iface
+	contents, err := v.get(content, mapping)
 	if err != nil {
 		return nil, err
 	}
-	old, err := v.list(z.config.DubboRoot + "/config/mapping/" + iface)
+	lists, err := v.get(children, old)
 	if err != nil {
 		return nil, err
 	}
-	apps := append(parseMapping(data), old...)
+	apps := parseMapping(v.optional(z, contents[0], mapping).data)
+	apps = append(apps, v.optional(z, lists[0], old).names...)
 	slices.Sort(apps)
 	return slices.Compact(apps), nil
 }

@@ -111,3 +111,24 @@ func TestNamesThatCannotBeWatched(t *testing.T) {
 		}
 	}
 }
+
+// A provider that was killed and started again stands there twice until its old session ends; the newer start counts.
+func TestRestartedProvider(t *testing.T) {
+	r := newRig(t, shared.get(t))
+	node := func(pid, timestamp string) string {
+		return r.rdubbo("a.S/providers", encode("dubbo://192.0.2.1:20880/a.S?interface=a.S&pid="+pid+"&timestamp="+timestamp))
+	}
+	p := r.watch(registry.DubboService("a.S", "", ""))
+	started := func(want string) func(registry.Snapshot) bool {
+		return func(s registry.Snapshot) bool {
+			return len(s.Instances) == 1 && s.Instances[0].Metadata["timestamp"] == want
+		}
+	}
+	r.writer.live(node("5", "1700000000000"), "")
+	p.until("the first start", started("1700000000000"))
+	r.writer.live(node("7", "1700000060000"), "")
+	p.until("the second start", started("1700000060000"))
+	r.writer.live(node("6", "1700000030000"), "")
+	r.writer.remove(node("7", "1700000060000"))
+	p.until("the newest of the rest", started("1700000030000"))
+}

@@ -84,7 +84,7 @@ func newRig(t testing.TB, server *testbed.ZooKeeper, change ...func(*Config, *re
 	r.config.SessionTimeout = 2 * time.Second
 	r.config.ConnectTimeout = time.Second
 	r.config.DubboRoot, r.config.ServicesRoot = root+"/dubbo", root+"/services"
-	opts := registry.Options{Name: "zk", Logger: slog.New(slog.DiscardHandler), Report: r.note}
+	opts := registry.Options{Name: "zk", Logger: quietLogger(), Report: r.note}
 	for _, c := range change {
 		c(r.config, &opts)
 	}
@@ -292,3 +292,5 @@ func (w *writer) remove(path string) {
 		w.t.Fatalf("delete %s: %v", path, err)
 	}
 }
+
+func quietLogger() *slog.Logger { return slog.New(slog.DiscardHandler) }

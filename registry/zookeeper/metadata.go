@@ -282,8 +282,8 @@ func (m *metadataStore) stored(s *session, rev revision) ([]byte, error) {
 	if rev.id == "" {
 		return s.newest(java, rev.since)
 	}
-	if checkPart(rev.id) != nil {
-		return nil, nil
+	if err := checkPart(rev.id); err != nil {
+		return nil, fmt.Errorf("revision: %w", err)
 	}
 	data, err := s.peek(java + "/" + rev.id)
 	if err != nil || len(data) > 0 {

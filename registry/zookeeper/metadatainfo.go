@@ -112,5 +112,6 @@ func (e *exported) endpoint(app string, n *instanceNode) (registry.Instance, err
 		}
 	}
 	i.Metadata["application"] = app
-	return i, i.Validate()
+	err := i.Validate()
+	return i, err
 }

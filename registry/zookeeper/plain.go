@@ -15,6 +15,9 @@ func plainWatch(root string, service registry.ServiceName, push func(registry.Sn
 		if err != nil {
 			return err
 		}
+		if len(nodes) == 1 && nodes[0].name == "" {
+			return nodes[0].err
+		}
 		s := registry.Snapshot{Service: service}
 		for _, r := range nodes {
 			switch {

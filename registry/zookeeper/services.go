@@ -26,10 +26,19 @@ func newServicesWatch(z *zooKeeper, push func(registry.ServiceSet)) *servicesWat
 
 func (w *servicesWatch) build(v *view) error {
 	found := make(map[registry.ServiceName]struct{})
-	if err := w.addInterfaces(v, found); err != nil {
+	roots := []string{w.z.config.DubboRoot, w.z.config.ServicesRoot}
+	lists, err := v.get(children, roots...)
+	if err != nil {
 		return err
 	}
-	if err := w.addApps(v, found); err != nil {
+	if lists[0].err != nil && lists[1].err != nil {
+		_, err := lists[0].list(roots[0])
+		return err
+	}
+	if err := w.addInterfaces(v, v.optional(w.z, lists[0], roots[0]).names, found); err != nil {
+		return err
+	}
+	if err := w.addApps(v, v.optional(w.z, lists[1], roots[1]).names, found); err != nil {
 		return err
 	}
 	names := slices.SortedFunc(maps.Keys(found), func(a, b registry.ServiceName) int {
@@ -44,12 +53,8 @@ func (w *servicesWatch) build(v *view) error {
 }
 
 // addInterfaces adds the Dubbo services that are registered by interface.
-func (w *servicesWatch) addInterfaces(v *view, found map[registry.ServiceName]struct{}) error {
+func (w *servicesWatch) addInterfaces(v *view, ifaces []string, found map[registry.ServiceName]struct{}) error {
 	root := w.z.config.DubboRoot
-	ifaces, err := v.list(root)
-	if err != nil {
-		return err
-	}
 	ifaces = slices.DeleteFunc(slices.Clone(ifaces), func(name string) bool {
 		return name == "metadata" || name == "mapping" || name == "config"
 	})
@@ -63,10 +68,7 @@ func (w *servicesWatch) addInterfaces(v *view, found map[registry.ServiceName]st
 	}
 	parsed := make(map[*value][]registry.ServiceName, len(lists))
 	for i, l := range lists {
-		names, err := l.list(dirs[i])
-		if err != nil {
-			return err
-		}
+		names := v.optional(w.z, l, dirs[i]).names
 		services, known := w.parsed[l]
 		if !known {
 			services = servicesOf(ifaces[i], names)
@@ -97,11 +99,7 @@ func servicesOf(iface string, providers []string) []registry.ServiceName {
 }
 
 // addApps adds the applications of Spring Cloud, and what Dubbo's applications export.
-func (w *servicesWatch) addApps(v *view, found map[registry.ServiceName]struct{}) error {
-	apps, err := v.list(w.z.config.ServicesRoot)
-	if err != nil {
-		return err
-	}
+func (w *servicesWatch) addApps(v *view, apps []string, found map[registry.ServiceName]struct{}) error {
 	nodes, err := v.instances(w.z.config.ServicesRoot, apps)
 	if err != nil {
 		return err

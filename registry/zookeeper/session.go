@@ -170,7 +170,8 @@ func (s *session) close() {
 	s.lostOnce.Do(func() { close(s.lost) })
 	s.conn.Close()
 	_ = s.raw.Close()
-	for range s.events { //nolint:revive // nothing to do but to wait: the channel is closed by the library's last goroutine
+	for range s.events {
+		// Nothing to do but to wait: the library's last goroutine closes the channel.
 	}
 	s.tasks.Wait()
 }

@@ -96,7 +96,8 @@ func (u *dubboURL) param(name string) string {
 
 // provider turns the URL into an instance of the interface whose list it stands in.
 func (u *dubboURL) provider(iface string) (registry.Instance, error) {
-	if err := checkProvider(u.protocol, u.host, u.port); err != nil {
+	err := checkProvider(u.protocol, u.host, u.port)
+	if err != nil {
 		return registry.Instance{}, err
 	}
 	i := registry.Instance{
@@ -110,7 +111,8 @@ func (u *dubboURL) provider(iface string) (registry.Instance, error) {
 	if u.path != iface {
 		i.Path = u.path
 	}
-	return i, i.Validate()
+	err = i.Validate()
+	return i, err
 }
 
 // checkProvider refuses what cannot be called: the other protocols that Dubbo can export, and addresses that mean "every

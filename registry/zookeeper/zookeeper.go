@@ -28,8 +28,9 @@ type zooKeeper struct {
 	tree      *tree
 	metadata  *metadataStore
 
-	mu    sync.Mutex
-	state registry.State
+	mu     sync.Mutex
+	state  registry.State
+	logged string // the newest trouble, so that the log says it once
 }
 
 func newZooKeeper(c *Config, opts registry.Options) *zooKeeper {
@@ -104,11 +105,19 @@ func (z *zooKeeper) connect(ctx context.Context, state registry.State) *session 
 }
 
 func (z *zooKeeper) report(state registry.State, err error) {
-	z.mu.Lock()
-	z.state = state
-	z.mu.Unlock()
+	line := ""
 	if err != nil {
-		z.opts.Logger.Warn("zookeeper registry", "registry", z.opts.Name, "state", state.String(), "error", err)
+		line = err.Error()
+	}
+	z.mu.Lock()
+	changed := state != z.state || line != z.logged
+	z.state, z.logged = state, line
+	z.mu.Unlock()
+	switch {
+	case err != nil && changed:
+		z.opts.Logger.Warn("trouble with ZooKeeper", "state", state.String(), "error", err)
+	case changed && state == registry.Live:
+		z.opts.Logger.Info("connected to ZooKeeper")
 	}
 	z.opts.Report(state, err)
 }
@@ -195,6 +204,10 @@ func (z *zooKeeper) follow(ctx context.Context, what string, build func(*view) e
 			z.tree.sweep(f)
 			z.metadata.unwant(f, old)
 			retry = firstRetry
+			if v.refused {
+				timer = time.NewTimer(lastRetry)
+				again = timer.C
+			}
 			rest(ctx, min(shortRest+time.Duration(v.looked)*restEach, longRest))
 		case errors.Is(err, errLost): // the next session wakes everybody
 			maps.Copy(f.wanted, old)
@@ -238,6 +251,7 @@ type view struct {
 	follower *follower
 	epoch    uint64 // of the session
 	looked   int    // at this many names and nodes
+	refused  bool   // something that may not be read was left out
 }
 
 // get reads nodes of one kind, those unknown or changed from the server, several at once.
@@ -266,16 +280,15 @@ func (v *value) list(path string) ([]string, error) {
 	return v.names, nil
 }
 
-// read reads a node's bytes; nil if it does not exist.
-func (v *view) read(path string) ([]byte, error) {
-	values, err := v.get(content, path)
-	if err != nil {
-		return nil, err
+// optional is what was found below path if that may be read: its absence changes little, so a refusal is reported and costs
+// nothing else.
+func (v *view) optional(z *zooKeeper, found *value, path string) *value {
+	if found.err == nil {
+		return found
 	}
-	if err := values[0].err; err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	return values[0].data, nil
+	v.refused = true
+	z.complain(fmt.Errorf("read %s: %w", path, found.err))
+	return &value{}
 }
 
 // instances reads the instance nodes of applications.
@@ -290,9 +303,11 @@ func (v *view) instances(root string, apps []string) ([]registered, error) {
 	}
 	var all []registered
 	var paths []string
+	var refused []registered
 	for i, l := range lists {
-		if l.err != nil {
-			return nil, fmt.Errorf("list %s: %w", dirs[i], l.err)
+		if _, err := l.list(dirs[i]); err != nil {
+			v.refused = true
+			refused = append(refused, registered{app: apps[i], err: err})
 		}
 		for _, name := range l.names {
 			all = append(all, registered{app: apps[i], name: name})
@@ -303,7 +318,7 @@ func (v *view) instances(root string, apps []string) ([]registered, error) {
 	if err != nil {
 		return nil, err
 	}
-	alive := all[:0]
+	alive := refused
 	for i, r := range all {
 		if !values[i].found && values[i].err == nil {
 			continue // gone since it was listed
@@ -314,7 +329,8 @@ func (v *view) instances(root string, apps []string) ([]registered, error) {
 	return alive, nil
 }
 
-// registered is an instance node where it stands; node is nil if it could not be read, for the reason err.
+// registered is an instance node where it stands; node is nil if it could not be read, for the reason err. Without a name
+// it stands for all of an application whose list may not be read.
 type registered struct {
 	app, name string
 	node      *instanceNode
