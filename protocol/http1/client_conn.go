@@ -89,6 +89,9 @@ func (u *upstreamConn) leaveExchange() {
 
 // Finish implements protocol.Finisher: the exchange is over and its connection goes back to the pool, if it is clean.
 func (u *upstreamConn) Finish(*protocol.Request, *protocol.Response, error) {
+	if u.req == nil {
+		return // aborted: there was no answer, only the empty Response for it
+	}
 	_ = u.body.Close() // does nothing if the Response had this body
 	clean := u.lasting && u.body.whole() && u.st.buffered() == 0 && !u.pump.spoiled
 	u.leaveExchange()

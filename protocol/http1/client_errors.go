@@ -30,20 +30,16 @@ func idempotent(method string) bool {
 
 // The causes that the client itself finds.
 var (
-	errClientClosed   = errors.New("client is closed")
-	errBusy           = errors.New("too many requests wait for a connection")
-	errEarlyEnd       = errors.New("connection ended")
-	errShortBody      = errors.New("request body ended before its announced length")
-	errLongBody       = errors.New("request body is longer than its announced length")
-	errBadField       = errors.New("a header field set by a filter is not valid")
-	errBadTarget      = errors.New("the request target is not valid")
-	errAnswerLate     = errors.New("no answer in time")
-	errNoConnection   = errors.New("no connection in time")
-	errBodyStalled    = errors.New("no progress in time")
-	errManyInterims   = errors.New("too many interim answers")
-	errUnasked        = errors.New("upgrade that was not asked for")
-	errUnsolicited    = errors.New("bytes before a request was sent")
-	errExchangeClosed = errors.New("exchange was closed")
+	errClientClosed = errors.New("client is closed")
+	errBusy         = errors.New("too many requests wait for a connection")
+	errEarlyEnd     = errors.New("connection ended")
+	errBadField     = errors.New("a header field set by a filter is not valid")
+	errBadTarget    = errors.New("the request target is not valid")
+	errAnswerLate   = errors.New("no answer in time")
+	errNoConnection = errors.New("no connection in time")
+	errBodyStalled  = errors.New("no progress in time")
+	errManyInterims = errors.New("too many interim answers")
+	errUnasked      = errors.New("upgrade that was not asked for")
 )
 
 // failure makes the errors of this file. notSent must be false as soon as a byte of the request may have reached the

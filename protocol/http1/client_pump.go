@@ -3,6 +3,8 @@ package http1
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/sluice-gateway/sluice/protocol"
@@ -61,8 +63,17 @@ func (p *pump) release() {
 	}
 }
 
-// send runs on the worker.
+// send runs on the worker. A body that panics (filters may have wrapped it) ends its exchange and nothing else.
 func (p *pump) send() {
+	defer func() {
+		if v := recover(); v != nil {
+			p.fail(p.u.client.failure(500, protocol.CodeInternal, "the gateway failed to handle the request", "send body",
+				false, fmt.Errorf("panic: %v\n%s", v, debug.Stack())))
+			p.u.out.discard()
+			p.u.sock.Interrupt()
+			p.sentAt.Store(protocol.Now())
+		}
+	}()
 	readErr, writeErr := p.u.out.body(p.body, p.length, p.chunked, p.trailer)
 	p.u.out.discard()
 	switch {

@@ -9,14 +9,14 @@ import (
 // workers lends goroutines to request bodies that are sent while the answer is read. They are kept warm, last in, first
 // out: a fresh goroutine pays for the growth of its stack on its first write.
 type workers struct {
-	mu      sync.Mutex
-	idle    []*worker // newest last
-	closed  bool
-	running sync.WaitGroup
+	mu     sync.Mutex
+	idle   []*worker // newest last
+	closed bool
 }
 
 type worker struct {
 	jobs  chan *pump // buffered: an idle worker's holds nothing
+	ended chan struct{}
 	since int64
 }
 
@@ -31,14 +31,13 @@ func (w *workers) run(p *pump) {
 		k.jobs <- p
 		return
 	}
-	w.running.Add(1)
 	w.mu.Unlock()
-	k := &worker{jobs: make(chan *pump, 1)}
+	k := &worker{jobs: make(chan *pump, 1), ended: make(chan struct{})}
 	go w.serve(k, p)
 }
 
 func (w *workers) serve(k *worker, p *pump) {
-	defer w.running.Done()
+	defer close(k.ended)
 	for p != nil {
 		// The worker is idle before the exchange learns that its body is sent: the next exchange finds it then.
 		p.send()
@@ -75,13 +74,17 @@ func (w *workers) sweep(before int64) {
 	w.mu.Unlock()
 }
 
-// close ends the idle workers and lets the busy ones end after their exchange.
+// close ends the idle workers and waits for them. Each busy one ends with its exchange, which waits for it.
 func (w *workers) close() {
 	w.mu.Lock()
 	w.closed = true
-	for _, k := range w.idle {
-		close(k.jobs)
-	}
+	idle := w.idle
 	w.idle = nil
 	w.mu.Unlock()
+	for _, k := range idle {
+		close(k.jobs)
+	}
+	for _, k := range idle {
+		<-k.ended
+	}
 }
