@@ -59,7 +59,7 @@ func (c *client) Run(ctx context.Context) error {
 		began := time.Now()
 		live, err := c.serve(ctx, c.config.Addresses[next])
 		if ctx.Err() != nil {
-			return nil
+			break
 		}
 		c.lost(err)
 		if live && time.Since(began) > c.config.Timeouts.KeepAlive {

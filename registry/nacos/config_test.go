@@ -119,10 +119,11 @@ func TestReadme(t *testing.T) {
 }
 
 func TestBackoff(t *testing.T) {
-	for fails, most := range map[int]time.Duration{0: 100, 1: 100, 2: 200, 3: 400, 6: 3000, 60: 3000} {
+	for fails, ms := range map[int]int{0: 100, 1: 100, 2: 200, 3: 400, 6: 3000, 60: 3000} {
+		most := time.Duration(ms) * time.Millisecond
 		for range 100 {
-			if d := backoff(fails, dialPause); d < most*time.Millisecond/2 || d > most*time.Millisecond {
-				t.Fatalf("%d fails: %v, want within the upper half of %dms", fails, d, most)
+			if d := backoff(fails, dialPause); d < most/2 || d > most {
+				t.Fatalf("%d fails: %v, want within the upper half of %v", fails, d, most)
 			}
 		}
 	}

@@ -161,7 +161,7 @@ func (b *dubboBuilder) byApplication(app string) {
 	}
 	for n := range nodes {
 		node := &nodes[n]
-		exports, err, known := b.scope.metadata(node.revision, sources[node.revision])
+		exports, known, err := b.scope.metadata(node.revision, sources[node.revision])
 		b.ready = b.ready && known
 		if err != nil {
 			b.snapshot.Skip(node.host.name(), err.Error())

@@ -34,6 +34,7 @@ type fake struct {
 	streams  []*fakeStream
 	asked    []string // types of requests, with the service's or entry's name
 	acked    []string // types of acknowledgements
+	token    string   // if set, what requests must carry
 }
 
 type fakeStream struct {
@@ -158,7 +159,11 @@ func (f *fake) Request(_ context.Context, p *wire.Payload) (*wire.Payload, error
 	} else {
 		f.asked = append(f.asked, kind)
 	}
+	forbidden := f.token != "" && kind != typeServerCheck && kind != typeHealthCheck && p.GetMetadata().GetHeaders()["accessToken"] != f.token
 	f.mu.Unlock()
+	if forbidden {
+		return encode("Response", "", "", refused(codeForbidden, "no right"))
+	}
 	if special != nil {
 		if a, ok := special(kind, body); ok {
 			return encode("Response", "", "", a)

@@ -208,7 +208,7 @@ func (a *appMetadata) String() string {
 }
 
 // metadata gives a reader what a revision exports, or why that cannot be known at present; false: not tried yet.
-func (sc *scope) metadata(key revisionKey, sources []metadataSource) ([]exported, error, bool) {
+func (sc *scope) metadata(key revisionKey, sources []metadataSource) (exports []exported, known bool, err error) {
 	c := sc.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -219,7 +219,7 @@ func (sc *scope) metadata(key revisionKey, sources []metadataSource) ([]exported
 		c.session.kickLocked(a) // somebody else to ask
 	}
 	sc.read(a)
-	return a.exports, a.err, a.known || a.err != nil
+	return a.exports, a.known || a.err != nil, a.err
 }
 
 func (a *appMetadata) sync(ctx context.Context, s *session) error {

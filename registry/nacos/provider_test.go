@@ -110,15 +110,3 @@ func (p *provider) register(service, ip string, port int, metadata map[string]st
 		p.t.Fatalf("register %s: %v", service, err)
 	}
 }
-
-func (p *provider) deregister(service string) {
-	p.t.Helper()
-	key := serviceKey{"DEFAULT_GROUP", service}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	i := p.wants[key]
-	delete(p.wants, key)
-	if err := p.request(p.t.Context(), key, "deregisterInstance", i); err != nil {
-		p.t.Fatalf("deregister %s: %v", service, err)
-	}
-}

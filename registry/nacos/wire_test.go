@@ -2,8 +2,6 @@ package nacos
 
 import (
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -353,49 +351,4 @@ func TestDeletedNamesAfterReconnectAreDoubted(t *testing.T) {
 		map[string]any{"serviceKey": "public@@OTHER@@e", "changedType": changeAdd},
 	}})
 	set.until("the first of a batch", lists(registry.ServiceName{Name: "d", Group: "DEFAULT_GROUP"}))
-}
-
-func TestLoginOfOlderServer(t *testing.T) {
-	var mu sync.Mutex
-	paths, ttl := []string{}, 1
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		paths = append(paths, r.URL.Path)
-		switch {
-		case r.URL.Path != "/nacos"+loginPathV2:
-			http.NotFound(w, r)
-		case r.FormValue("username") != "u" || r.FormValue("password") != "p&=":
-			http.Error(w, "unknown user!", http.StatusForbidden)
-		default:
-			fmt.Fprintf(w, `{"accessToken":"token-%d","tokenTtl":%d,"globalAdmin":false}`, len(paths), ttl)
-		}
-	}))
-	defer web.Close()
-	c := Default()
-	c.Username, c.Password = "u", "p&="
-	a := newAuth(c)
-	if err := a.use(t.Context(), strings.TrimPrefix(web.URL, "http://")); err != nil {
-		t.Fatal(err)
-	}
-	if a.token() != "token-2" || len(paths) != 2 {
-		t.Errorf("token %q after %v", a.token(), paths)
-	}
-	if d := a.untilRenewal(); d > time.Second {
-		t.Errorf("renewed only after %v", d)
-	}
-	if got, err := a.renew(t.Context(), "older"); got != "token-2" || err != nil {
-		t.Errorf("a token that somebody else has replaced: %q %v", got, err)
-	}
-	if _, err := a.renew(t.Context(), "token-2"); err == nil {
-		t.Error("a new token that is refused is replaced at once")
-	}
-	a.password = "wrong"
-	a.since = time.Time{}
-	if _, err := a.renew(t.Context(), "token-2"); err == nil || !strings.Contains(err.Error(), "403 Forbidden: unknown user!") {
-		t.Errorf("wrong password: %v", err)
-	}
-	if a.token() != "token-2" {
-		t.Errorf("a failed login has cost the token: %q", a.token())
-	}
 }
