@@ -32,6 +32,23 @@ last: *i
 	}
 }
 
+// TestAddressesInFlow: the library takes these for mappings.
+func TestAddressesInFlow(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:8848", "h:80", "http://x", "http://x:80/y"} {
+		for _, text := range []string{"{a: [" + address + "]}", "{a: [x, " + address + ", y]}", "{a: [" + address + "], b: c}"} {
+			root, problems := readAny("f", []byte(text), env)
+			if problems != nil {
+				t.Errorf("%s: %v", text, problems)
+				continue
+			}
+			if got := fmt.Sprint(root.Field("a").Value.Value()); !strings.Contains(got, address) {
+				t.Errorf("%s: %s", text, got)
+			}
+			compare(t, text)
+		}
+	}
+}
+
 func TestAliasesAreBounded(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("any:\n  a0: &a0 [x, x, x, x, x, x, x, x, x]\n")

@@ -24,8 +24,16 @@ func (t *tree) at(tk *token.Token) Position {
 func (t *tree) build(n ast.Node) *Node {
 	switch n := n.(type) {
 	case *ast.MappingNode:
+		if len(n.Values) == 1 {
+			if text, ok := unspaced(n.Values[0]); ok {
+				return t.scalar(n.Values[0].Key.GetToken(), text, true)
+			}
+		}
 		return t.mapping(n.Start, n.Values)
 	case *ast.MappingValueNode:
+		if text, ok := unspaced(n); ok {
+			return t.scalar(n.Key.GetToken(), text, true)
+		}
 		return t.mapping(n.Key.GetToken(), []*ast.MappingValueNode{n})
 	case *ast.SequenceNode:
 		out := &Node{Kind: List, Pos: t.at(n.Start), size: 1}
@@ -56,6 +64,25 @@ func (t *tree) build(n ast.Node) *Node {
 		return &Node{Pos: Position{File: t.file}, size: 1}
 	}
 	return &Node{Pos: t.at(n.GetToken()), size: 1, bad: t.fault(n.GetToken(), "is not allowed here")}
+}
+
+// unspaced gives back the text that the library takes for a mapping in "{addresses: [127.0.0.1:8848]}": by YAML a colon
+// without a space behind it is part of a text, unless it follows a quoted key.
+func unspaced(pair *ast.MappingValueNode) (string, bool) {
+	key := pair.Key.GetToken()
+	if key == nil || pair.Start == nil || key.Type == token.SingleQuoteType || key.Type == token.DoubleQuoteType {
+		return "", false
+	}
+	if _, ok := pair.Value.(ast.ScalarNode); !ok || pair.Value.Type() == ast.AnchorType || pair.Value.Type() == ast.TagType {
+		return "", false
+	}
+	value := pair.Value.GetToken()
+	quoted := value.Type == token.SingleQuoteType || value.Type == token.DoubleQuoteType || value.Type == token.ImplicitNullType
+	colon := pair.Start.Position
+	if quoted || value.Position.Line != colon.Line || value.Position.Column != colon.Column+1 || key.Position.Line != colon.Line {
+		return "", false
+	}
+	return key.Value + ":" + value.Value, true
 }
 
 func (t *tree) fault(tk *token.Token, message string) []badness {

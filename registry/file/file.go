@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -47,10 +48,7 @@ func (r *reader) check() []string {
 	paths := []string{r.path}
 	names, err := r.names()
 	if err != nil {
-		if r.gone != err.Error() {
-			r.gone, r.health = err.Error(), registry.Stale
-			r.opts.Report(registry.Stale, err)
-		}
+		r.stale(err)
 		return paths
 	}
 	changed := false
@@ -58,6 +56,16 @@ func (r *reader) check() []string {
 	var troubles []error
 	for _, name := range names {
 		l, again := r.load(name, r.files[name])
+		if l.data == nil {
+			// It may have gone since the folder was listed, alone or with the folder.
+			if _, err := r.names(); err != nil {
+				r.stale(err)
+				return paths
+			}
+			if _, err := os.Lstat(filepath.Join(r.path, name)); errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+		}
 		if again && l.problem != nil {
 			troubles = append(troubles, l.problem)
 		}
@@ -68,7 +76,9 @@ func (r *reader) check() []string {
 			paths = append(paths, filepath.Join(r.path, definition))
 		}
 	}
-	changed = changed || len(files) != len(r.files)
+	for name := range r.files {
+		changed = changed || files[name] == nil
+	}
 	r.files = files
 	revived := r.health != registry.Live
 	if revived {
@@ -85,6 +95,14 @@ func (r *reader) check() []string {
 		r.opts.Report(registry.Live, nil)
 	}
 	return paths
+}
+
+// stale notes that the folder cannot be read, once for each reason.
+func (r *reader) stale(err error) {
+	if r.gone != err.Error() {
+		r.gone, r.health = err.Error(), registry.Stale
+		r.opts.Report(registry.Stale, err)
+	}
 }
 
 func (r *reader) names() ([]string, error) {
