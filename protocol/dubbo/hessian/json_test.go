@@ -142,6 +142,7 @@ func TestBroken(t *testing.T) {
 		{"map without end", `48 01"a" 91`, ErrTruncated, Options{}},
 		{"map that ends after a key", `48 01"a"`, ErrTruncated, Options{}},
 		{"type that was not sent", `56 90 90`, ErrReference, Options{}},
+		{"type that a reference only repeats", `7b 71 01"T" 91 51 91 71 91 90`, ErrReference, Options{}},
 		{"type that is none", `56 4e 90`, ErrUnexpected, Options{}},
 		{"class that was not sent", `60`, ErrReference, Options{}},
 		{"class of a huge number", `4f 497fffffff`, ErrReference, Options{}},

@@ -152,8 +152,8 @@ func (t *Type) fitString() int {
 	switch t.kind {
 	case stringKind:
 		return own
-	case charKind, enumKind, binaryKind, uuidKind, localeKind, decimalKind, bigIntKind, boolKind, dateKind, sqlDateKind, localDateKind,
-		localTimeKind, localDateTimeKind, temporalKind:
+	case charKind, enumKind, binaryKind, uuidKind, localeKind, decimalKind, bigIntKind, boolKind, dateKind, sqlDateKind,
+		localDateKind, localTimeKind, localDateTimeKind, temporalKind:
 		return converted
 	case wholeKind:
 		if t.bits == 64 {

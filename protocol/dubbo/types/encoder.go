@@ -57,7 +57,8 @@ func (e *Encoder) Reset(o *Options) {
 const keptScratch = 64 << 10
 
 // AppendJSON reads one JSON value (RFC 8259) from the start of json and appends it to dst as hessian2 of type t; rest is
-// what follows the value. All errors are *ArgumentError; dst then holds a part of the value, to be cut off.
+// what follows the value. All errors are *ArgumentError; dst then holds a part of the value, to be thrown away with the
+// message: class definitions may have been in it, so e needs a Reset before it writes another one.
 //
 // The value must fit the type exactly: no fractions for whole numbers, nothing out of range, no unknown property (unless
 // options say so), no key twice in an object, no key "class". A property may be absent.

@@ -6,8 +6,8 @@ import (
 )
 
 // keySet finds keys that stand twice in one object, for all the objects that are open at a moment. A key is known by
-// where it was written in hessian2, so nothing is copied. The sets of nested objects share one hash table with open addressing: entries
-// are taken out in the reverse order of putting them in, which restores each probe sequence as it was.
+// where it was written in hessian2, so nothing is copied. The sets of nested objects share one hash table with open
+// addressing: entries are taken out in the reverse order of putting them in, which restores each probe sequence.
 type keySet struct {
 	entries []keyEntry
 	slots   []uint32 // one more than an index of entries, or 0; a power of two long
