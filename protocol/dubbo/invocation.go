@@ -32,6 +32,8 @@ type Invocation struct {
 	args []byte
 	// attachments are encoded keys and values, beside those that the client adds.
 	attachments []byte
+	// generic is the attachment of that name; empty for direct calls.
+	generic string
 	// void is true when the definition says that the method returns nothing.
 	void bool
 }
@@ -39,7 +41,7 @@ type Invocation struct {
 // reset prepares inv for another call and keeps its memory.
 func (inv *Invocation) reset() {
 	args, attachments := inv.args[:0], inv.attachments[:0]
-	*inv = Invocation{args: args, attachments: attachments, wireMethod: genericMethod, wireTypes: genericTypes}
+	*inv = Invocation{args: args, attachments: attachments, wireMethod: genericMethod, wireTypes: genericTypes, generic: genericTrue}
 }
 
 // addAttachment encodes one more attachment.
@@ -80,8 +82,8 @@ func appendRequest(dst []byte, id uint64, inv *Invocation, t target, timeout int
 	dst = hessian.AppendString(dst, inv.wireTypes)
 	dst = append(dst, inv.args...)
 	dst = append(dst, 'H') // a map without a type
-	if inv.wireMethod == genericMethod {
-		dst = appendPair(dst, "generic", "true")
+	if inv.generic != "" {
+		dst = appendPair(dst, "generic", inv.generic)
 	}
 	if timeout > 0 {
 		// A string, as Dubbo's own clients send it.
