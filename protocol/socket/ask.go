@@ -22,7 +22,7 @@ type asker struct {
 //
 // The connection must be Direct, and nobody else may be reading or writing.
 func (c *Conn) Ask(out *Buffer, n int, pool *Pool, size int, limit Limit) (buf *Buffer, m int, state State, sent int, err error) {
-	a, r := c.asker, &c.rd
+	a, r := c.asker, c.reading()
 	if a == nil {
 		a = new(asker)
 		a.ready = c.askReady
@@ -32,7 +32,7 @@ func (c *Conn) Ask(out *Buffer, n int, pool *Pool, size int, limit Limit) (buf *
 	plain := r.ready
 	r.ready = a.ready
 	r.pool, r.size, r.buf, r.n = pool, size, nil, 0
-	err = c.read(limit)
+	err = c.read(r, limit)
 	buf = r.buf
 	r.ready, r.buf, r.pool = plain, nil, nil
 	a.buf, a.p = nil, nil
@@ -45,7 +45,7 @@ func (c *Conn) Ask(out *Buffer, n int, pool *Pool, size int, limit Limit) (buf *
 
 // askReady is the callback of RawConn.Read: probe and send first, read when called again.
 func (c *Conn) askReady(fd uintptr) bool {
-	a, r := c.asker, &c.rd
+	a, r := c.asker, c.reading()
 	if a.begun {
 		return c.readReady(fd)
 	}
@@ -54,7 +54,7 @@ func (c *Conn) askReady(fd uintptr) bool {
 	if a.state = probe(fd, a.probe[:]); a.state != Quiet {
 		return true
 	}
-	w := &c.wr
+	w := c.writing()
 	w.vec[0], w.nvec = a.p, 1
 	for {
 		n, errno := w.send(fd)

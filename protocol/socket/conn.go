@@ -50,9 +50,9 @@ type Conn struct {
 	direct bool            // nothing lies between us and the socket
 
 	interrupted atomic.Bool
-	rd          reader
+	rd          *reader // made when needed, dropped while parked
 	asker       *asker
-	wr          writer
+	wr          *writer
 	peek        *peeker
 }
 
@@ -75,10 +75,29 @@ func (c *Conn) Init(nc net.Conn) {
 		return
 	}
 	c.raw, c.direct = raw, inner == nc
-	if c.direct {
-		c.rd.ready, c.wr.ready = c.readReady, c.writeReady
-	}
 }
+
+// reading gives the state of the reading direction. A fresh one knows nothing of the deadline that may be armed, so it
+// claims one in the past, which is set anew before anything waits.
+func (c *Conn) reading() *reader {
+	if c.rd == nil {
+		c.rd = &reader{armed: 1}
+		c.rd.ready = c.readReady
+	}
+	return c.rd
+}
+
+// writing gives the state of the writing direction.
+func (c *Conn) writing() *writer {
+	if c.wr == nil {
+		c.wr = &writer{armed: 1}
+		c.wr.ready = c.writeReady
+	}
+	return c.wr
+}
+
+// trim gives up all memory that an idle connection does not need.
+func (c *Conn) trim() { c.rd, c.wr, c.peek, c.asker = nil, nil, nil, nil }
 
 // New is Init on a fresh Conn.
 func New(nc net.Conn) *Conn {
@@ -144,7 +163,7 @@ func (c *Conn) Interrupt() {
 func (c *Conn) Resume() {
 	if c.interrupted.Load() {
 		c.interrupted.Store(false)
-		c.rd.armed = 1 // the deadline that Interrupt set lies in the past
+		c.reading().armed = 1 // the deadline that Interrupt set lies in the past
 	}
 }
 

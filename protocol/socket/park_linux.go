@@ -61,6 +61,7 @@ func (p *Parker) Park(item Parked, until int64) bool {
 	if p.closed {
 		return false
 	}
+	c.trim()
 	i := p.slots.add(item, until)
 	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: i}
 	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, int(c.fd), &ev); err != nil {

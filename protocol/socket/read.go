@@ -27,23 +27,25 @@ type reader struct {
 
 // Read reads at least one byte into p. At the end of the stream it returns io.EOF.
 func (c *Conn) Read(p []byte, limit Limit) (int, error) {
-	c.rd.p, c.rd.pool = p, nil
-	err := c.read(limit)
-	return c.rd.n, err
+	r := c.reading()
+	r.p, r.pool = p, nil
+	err := c.read(r, limit)
+	r.p = nil
+	return r.n, err
 }
 
 // ReadBuffer waits until there is something to read, then takes a buffer of at least size bytes from pool and reads at
 // most max bytes into it (max 0: as much as fits). It holds no buffer while it waits, except on TLS connections.
 // The buffer is nil when there is an error.
 func (c *Conn) ReadBuffer(pool *Pool, size, max int, limit Limit) (*Buffer, int, error) {
-	r := &c.rd
+	r := c.reading()
 	r.pool, r.size, r.buf, r.n = pool, size, nil, max
 	if !c.direct {
 		r.take()
 	}
-	err := c.read(limit)
+	err := c.read(r, limit)
 	buf := r.buf
-	r.buf, r.pool = nil, nil
+	r.buf, r.pool, r.p = nil, nil, nil
 	if err != nil && buf != nil {
 		buf.put()
 		buf = nil
@@ -62,15 +64,14 @@ func (r *reader) take() {
 
 // read is the one function through which all reads go, because a lazily armed deadline fires early and whoever reads must
 // arm it again.
-func (c *Conn) read(limit Limit) error {
-	r := &c.rd
+func (c *Conn) read(r *reader, limit Limit) error {
 	r.limit, r.end, r.stop = limit, 0, false
 	for {
 		var err error
 		if c.direct {
 			err = c.raw.Read(r.ready)
 		} else {
-			err = c.readGeneric()
+			err = c.readGeneric(r)
 		}
 		switch {
 		case err == nil && r.stop:
@@ -119,7 +120,7 @@ func isTimeout(err error) bool {
 // armRead sees to it that a wait that begins at t ends no later than r.end. A timer that fires earlier is left alone: to
 // look at the clock then is cheaper than to set it now. It returns false if the connection was interrupted meanwhile.
 func (c *Conn) armRead(t int64) bool {
-	r := &c.rd
+	r := c.rd
 	switch {
 	case r.armed != 0 && r.armed <= t, // in the past: would fire at once
 		r.end != 0 && (r.armed == 0 || r.armed > r.end): // too late
@@ -133,7 +134,7 @@ func (c *Conn) armRead(t int64) bool {
 
 // readReady is the callback of RawConn.Read.
 func (c *Conn) readReady(fd uintptr) bool {
-	r := &c.rd
+	r := c.rd
 	if r.pool != nil {
 		r.take()
 	}
@@ -169,8 +170,7 @@ func (c *Conn) readReady(fd uintptr) bool {
 	}
 }
 
-func (c *Conn) readGeneric() error {
-	r := &c.rd
+func (c *Conn) readGeneric(r *reader) error {
 	t := now()
 	if r.end == 0 {
 		r.end = r.limit.end(t)

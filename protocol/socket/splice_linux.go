@@ -100,7 +100,7 @@ func (p *pipe) fill(fd uintptr) bool {
 	n, errno := splice(int(fd), p.wfd, p.want)
 	if errno == syscall.EAGAIN { // the pipe is empty, so it is the socket that has nothing
 		t := now()
-		r := &p.src.rd
+		r := p.src.rd
 		if r.end == 0 {
 			r.end = r.limit.end(t)
 		}
@@ -117,7 +117,7 @@ func (p *pipe) fill(fd uintptr) bool {
 // take fills the pipe. It is Conn.read with another callback.
 func (p *pipe) take() error {
 	c := p.src
-	r := &c.rd
+	r := c.reading()
 	r.limit, r.end = p.limit, 0
 	for {
 		p.n, p.errno, p.stop = 0, 0, false
@@ -162,7 +162,7 @@ func (p *pipe) dump(fd uintptr) bool {
 
 // give empties the pipe. It is Conn.writeRaw with another callback.
 func (p *pipe) give(dst *Conn, limit Limit) (int64, error) {
-	w := &dst.wr
+	w := dst.writing()
 	var done, end int64
 	progress := int64(-1)
 	p.wait = false

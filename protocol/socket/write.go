@@ -26,33 +26,33 @@ type writer struct {
 
 // Write writes all of p. limit.Stall is the longest time in which the peer takes nothing.
 func (c *Conn) Write(p []byte, limit Limit) (int64, error) {
-	c.wr.vec[0], c.wr.nvec = p, 1
-	return c.write(limit)
+	w := c.writing()
+	w.vec[0], w.nvec = p, 1
+	return c.write(w, limit)
 }
 
 // Writev writes all pieces, in one system call if the peer takes them, and at most MaxVec of them. It does not change
 // bufs.
 func (c *Conn) Writev(bufs [][]byte, limit Limit) (int64, error) {
-	c.wr.nvec = copy(c.wr.vec[:], bufs)
-	return c.write(limit)
+	w := c.writing()
+	w.nvec = copy(w.vec[:], bufs)
+	return c.write(w, limit)
 }
 
-func (c *Conn) write(limit Limit) (int64, error) {
-	w := &c.wr
+func (c *Conn) write(w *writer, limit Limit) (int64, error) {
 	w.n, w.errno = 0, 0
 	var err error
 	if c.direct {
-		err = c.writeRaw(limit)
+		err = c.writeRaw(w, limit)
 	} else {
-		err = c.writeGeneric(limit)
+		err = c.writeGeneric(w, limit)
 	}
 	clear(w.vec[:w.nvec])
 	return w.n, err
 }
 
 // writeRaw tries without any deadline first: most writes never wait, and then there is no need to look at the clock.
-func (c *Conn) writeRaw(limit Limit) error {
-	w := &c.wr
+func (c *Conn) writeRaw(w *writer, limit Limit) error {
 	w.wait = false
 	var end int64
 	progress := int64(-1)
@@ -111,7 +111,7 @@ func (w *writer) trim() {
 
 // writeReady is the callback of RawConn.Write.
 func (c *Conn) writeReady(fd uintptr) bool {
-	w := &c.wr
+	w := c.wr
 	for {
 		n, errno := w.send(fd)
 		switch errno {
@@ -142,8 +142,7 @@ func (w *writer) advance(n int) {
 
 // writeGeneric keeps the deadline between one and two stalls away: an early expiry, harmless on a socket, would ruin a TLS
 // connection.
-func (c *Conn) writeGeneric(limit Limit) error {
-	w := &c.wr
+func (c *Conn) writeGeneric(w *writer, limit Limit) error {
 	for {
 		w.trim()
 		if w.nvec == 0 {
