@@ -79,7 +79,7 @@ func (c *client) Run(ctx context.Context) error {
 		case <-time.After(pause):
 		}
 	}
-	return nil
+	return nil //nolint:nilerr // that ctx has ended is the caller's wish
 }
 
 // serve makes one connection and uses it until it is lost. It always returns an error: why it ended.

@@ -132,7 +132,7 @@ func (c *conn) awaitRegistration(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := c.ask(ctx, typeHealthCheck, "", &serverCheck{Module: "internal"}, nil)
+		err := c.ask(ctx, typeHealthCheck, "", &serverCheck{Module: "internal"}, &answerHead{})
 		var r *refusal
 		if err == nil || !errors.As(err, &r) || r.code != codeUnregistered {
 			return err
@@ -146,11 +146,11 @@ func (c *conn) awaitRegistration(ctx context.Context) error {
 }
 
 // call asks with our token, and once more with a new one if the server refuses it.
-func (c *conn) call(ctx context.Context, kind string, request, answer any) error {
+func (c *conn) call(ctx context.Context, kind string, request any, out answer) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	token := c.auth.token()
-	err := c.ask(ctx, kind, token, request, answer)
+	err := c.ask(ctx, kind, token, request, out)
 	var r *refusal
 	if token == "" || !errors.As(err, &r) || (r.code != codeForbidden && r.code != codeUnauthorized) {
 		return err
@@ -159,11 +159,11 @@ func (c *conn) call(ctx context.Context, kind string, request, answer any) error
 	if loginErr != nil {
 		return errors.Join(err, loginErr)
 	}
-	return c.ask(ctx, kind, fresh, request, answer)
+	return c.ask(ctx, kind, fresh, request, out)
 }
 
 // ask sends one request and reads its answer.
-func (c *conn) ask(ctx context.Context, kind, token string, request, answer any) error {
+func (c *conn) ask(ctx context.Context, kind, token string, request any, out answer) error {
 	p, err := encode(kind, *c.localIP.Load(), token, request)
 	if err != nil {
 		return err
@@ -172,7 +172,7 @@ func (c *conn) ask(ctx context.Context, kind, token string, request, answer any)
 	if err != nil {
 		return fmt.Errorf("send %s to %s: %w", kind, c.address, err)
 	}
-	return decodeAnswer(kind, got.GetBody().GetValue(), answer)
+	return decodeAnswer(kind, got.GetBody().GetValue(), out)
 }
 
 // send puts a message on the stream.

@@ -2,6 +2,7 @@ package nacos
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -163,7 +164,13 @@ func TestSeventyThousandInstances(t *testing.T) {
 		hosts[n] = h
 	}
 	hosts[4711] = "nonsense"
-	f.with(func() { f.services["DEFAULT_GROUP@@big"] = hosts })
+	big, err := json.Marshal(map[string]any{"resultCode": 200, "serviceInfo": info("DEFAULT_GROUP", "big", hosts)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.with(func() {
+		f.answer = func(kind string, _ map[string]any) (any, bool) { return json.RawMessage(big), kind == typeSubscribe }
+	})
 	r := f.rig(func(c *Config, _ *registry.Options) { c.Timeouts.Request = deadline })
 	p := r.watch(registry.App("big"))
 	p.until("all of them but one", func(s registry.Snapshot) bool { return len(s.Instances) == many-1 && s.SkippedCount == 1 })

@@ -41,8 +41,8 @@ func FuzzMessage(f *testing.F) {
 			}
 		}
 		_ = requestID(body)
-		for _, answer := range []any{&serverCheckAnswer{}, &subscribeAnswer{}, &serviceListAnswer{}, &configListenAnswer{}, &configAnswer{}} {
-			_ = decodeAnswer("Fuzz", body, answer)
+		for _, out := range []answer{&answerHead{}, &serverCheckAnswer{}, &subscribeAnswer{}, &serviceListAnswer{}, &configListenAnswer{}, &configAnswer{}} {
+			_ = decodeAnswer("Fuzz", body, out)
 		}
 		if token, ttl, err := readToken(body); err == nil && (token == "" || ttl <= 0) {
 			t.Errorf("token %q for %v", token, ttl)

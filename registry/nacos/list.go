@@ -171,7 +171,7 @@ func (l *serviceNames) watch(ctx context.Context, s *session) error {
 	c.mu.Unlock()
 	request := l.pattern()
 	request.WatchType, request.ReceivedGroupKeys = "WATCH", keys
-	err := s.conn.call(ctx, typeFuzzyWatch, request, nil)
+	err := s.conn.call(ctx, typeFuzzyWatch, request, &answerHead{})
 	if err == nil {
 		return nil
 	}
@@ -209,7 +209,7 @@ func (l *serviceNames) leave(ctx context.Context, s *session) error {
 	}
 	request := l.pattern()
 	request.WatchType = "CANCEL_WATCH"
-	return s.conn.call(ctx, typeFuzzyWatch, request, nil)
+	return s.conn.call(ctx, typeFuzzyWatch, request, &answerHead{})
 }
 
 // listChanged takes one pushed change.

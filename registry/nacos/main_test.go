@@ -2,6 +2,7 @@ package nacos
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -249,5 +250,11 @@ func quietLogger() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // unique makes a name that only this run of this test uses.
 func unique(t testing.TB, name string) string {
-	return strings.NewReplacer("/", "-", "#", "-", " ", "-").Replace(t.Name()) + "-" + name
+	run, _ := tests.LoadOrStore(t, testCount.Add(1))
+	return fmt.Sprintf("%s-%d-%s", strings.NewReplacer("/", "-", "#", "-", " ", "-").Replace(t.Name()), run, name)
 }
+
+var (
+	tests     sync.Map // the number of each test that asked for a name
+	testCount atomic.Int32
+)

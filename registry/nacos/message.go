@@ -1,6 +1,7 @@
 package nacos
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -52,6 +53,7 @@ type serverCheck struct {
 }
 
 type serverCheckAnswer struct {
+	answerHead
 	SupportAbilityNegotiation bool `json:"supportAbilityNegotiation"`
 }
 
@@ -77,6 +79,7 @@ type subscribe struct {
 }
 
 type subscribeAnswer struct {
+	answerHead
 	ServiceInfo *serviceInfo `json:"serviceInfo"`
 }
 
@@ -103,6 +106,7 @@ type serviceList struct {
 }
 
 type serviceListAnswer struct {
+	answerHead
 	Count        int      `json:"count"`
 	ServiceNames []string `json:"serviceNames"`
 }
@@ -137,10 +141,12 @@ type configListen struct {
 }
 
 type configListenAnswer struct {
+	answerHead
 	ChangedConfigs []configContext `json:"changedConfigs"`
 }
 
 type configAnswer struct {
+	answerHead
 	Content string `json:"content"`
 	MD5     string `json:"md5"`
 }
@@ -191,6 +197,11 @@ type answerHead struct {
 	Message    string `json:"message"`
 }
 
+func (h *answerHead) head() *answerHead { return h }
+
+// answer is any of the answers.
+type answer interface{ head() *answerHead }
+
 type ack struct {
 	answerHead
 	RequestID string `json:"requestId"`
@@ -228,24 +239,18 @@ func encode(kind, clientIP, token string, body any) (*wire.Payload, error) {
 	return &wire.Payload{Metadata: m, Body: &anypb.Any{Value: b}}, nil
 }
 
-// decodeAnswer reads the answer to a request into out; out may be nil.
-func decodeAnswer(request string, body []byte, out any) error {
-	var head answerHead
-	if err := json.Unmarshal(body, &head); err != nil {
+// decodeAnswer reads the answer to a request into out.
+func decodeAnswer(request string, body []byte, out answer) error {
+	err := json.Unmarshal(body, out)
+	h := out.head()
+	switch {
+	// What stands beside a refusal may have another shape than that of the answer.
+	case h.ResultCode != 0 && h.ResultCode != codeOK:
+		return &refusal{request, cmp.Or(h.ErrorCode, h.ResultCode), h.Message}
+	case err != nil:
 		return fmt.Errorf("read answer to %s: %w", request, err)
-	}
-	if head.ResultCode != codeOK {
-		code := head.ErrorCode
-		if code == 0 {
-			code = head.ResultCode
-		}
-		return &refusal{request, code, head.Message}
-	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(body, out); err != nil {
-		return fmt.Errorf("read answer to %s: %w", request, err)
+	case h.ResultCode == 0:
+		return fmt.Errorf("read answer to %s: it has no resultCode", request)
 	}
 	return nil
 }

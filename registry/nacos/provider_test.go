@@ -95,7 +95,7 @@ func (p *provider) connection(ctx context.Context) {
 func (p *provider) request(ctx context.Context, key serviceKey, kind string, i providerInstance) error {
 	return p.conn.call(ctx, "InstanceRequest", &instanceRequest{
 		namingRequest: namingRequest{"naming", p.config.namespace(), key.group, key.name}, Type: kind, Instance: i,
-	}, nil)
+	}, &answerHead{})
 }
 
 // register registers or changes the provider's one instance of a service in DEFAULT_GROUP.

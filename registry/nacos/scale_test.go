@@ -18,9 +18,10 @@ func TestFiveThousandServices(t *testing.T) {
 		t.Skip("slow: registers 5,000 services")
 	}
 	const services = 5000
+	name := func(n int) string { return unique(t, fmt.Sprint(n)) }
 	p := newProvider(t, shared(t).Addr())
 	began := time.Now()
-	p.registerMany(services, func(n int) string { return fmt.Sprintf("many-%d", n) })
+	p.registerMany(services, name)
 	t.Logf("registered in %v", time.Since(began))
 
 	idle := runtime.NumGoroutine()
@@ -35,7 +36,7 @@ func TestFiveThousandServices(t *testing.T) {
 	began = time.Now()
 	for n := range services {
 		watches.Go(func() {
-			_ = r.reg.Watch(ctx, registry.App(fmt.Sprintf("many-%d", n)), func(s registry.Snapshot) {
+			_ = r.reg.Watch(ctx, registry.App(name(n)), func(s registry.Snapshot) {
 				if len(s.Instances) == 1 && pushed[n].Add(1) == 1 {
 					seen.Add(1)
 				}
@@ -53,7 +54,7 @@ func TestFiveThousandServices(t *testing.T) {
 	t.Logf("listed after %v", time.Since(began))
 
 	began = time.Now()
-	p.register("many-4711", "10.9.9.9", 80, nil)
+	p.register(name(4711), "10.9.9.9", 80, nil)
 	before := pushed[4711].Load()
 	within(t, "one change among all", func() bool { return pushed[4711].Load() > before })
 	t.Logf("one change seen after %v", time.Since(began))

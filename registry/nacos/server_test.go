@@ -117,15 +117,16 @@ func TestClustersAreFiltered(t *testing.T) {
 }
 
 func TestNamespaces(t *testing.T) {
-	if err := shared(t).CreateNamespace(t.Context(), "dev"); err != nil {
+	space := unique(t, "ns")
+	if err := shared(t).CreateNamespace(t.Context(), space); err != nil {
 		t.Fatal(err)
 	}
-	dev := newRig(t, shared(t).Addr(), func(c *Config, _ *registry.Options) { c.Namespace = "dev" })
+	dev := newRig(t, shared(t).Addr(), func(c *Config, _ *registry.Options) { c.Namespace = space })
 	public := newRig(t, shared(t).Addr())
 	name := unique(t, "svc")
 	a, b := dev.watch(registry.App(name)), public.watch(registry.App(name))
 	b.until("an answer", has())
-	if err := shared(t).Register(t.Context(), testbed.Instance{Namespace: "dev", Service: name, IP: "10.0.0.1", Port: 80}); err != nil {
+	if err := shared(t).Register(t.Context(), testbed.Instance{Namespace: space, Service: name, IP: "10.0.0.1", Port: 80}); err != nil {
 		t.Fatal(err)
 	}
 	a.until("the instance in its namespace", has("10.0.0.1:80"))
@@ -141,7 +142,7 @@ func TestNamespaces(t *testing.T) {
 	definition.until("no definition", func(d string) bool { return d == "" })
 	for id, content := range map[string]string{"dev.I": "app", "dev.I:::provider:app": "{}"} {
 		group := map[bool]string{true: mappingGroup, false: definitionGroup}[id == "dev.I"]
-		if err := shared(t).PublishConfig(t.Context(), "dev", group, id, content); err != nil {
+		if err := shared(t).PublishConfig(t.Context(), space, group, id, content); err != nil {
 			t.Fatal(err)
 		}
 	}

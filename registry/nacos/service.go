@@ -59,7 +59,7 @@ func (v *service) sync(ctx context.Context, s *session) error {
 }
 
 func (v *service) leave(ctx context.Context, s *session) error {
-	return s.conn.call(ctx, typeSubscribe, v.subscription(false), nil)
+	return s.conn.call(ctx, typeSubscribe, v.subscription(false), &answerHead{})
 }
 
 func (v *service) subscription(on bool) *subscribe {

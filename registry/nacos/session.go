@@ -77,7 +77,7 @@ func (s *session) keepAlive() {
 }
 
 func (s *session) checkHealth() error {
-	return s.conn.call(s.ctx, typeHealthCheck, &serverCheck{Module: "internal"}, nil)
+	return s.conn.call(s.ctx, typeHealthCheck, &serverCheck{Module: "internal"}, &answerHead{})
 }
 
 // keepToken renews the access token before it expires. A failure leaves the token in use, which the server may still take.
