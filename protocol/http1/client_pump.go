@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/protocol/socket"
@@ -13,13 +14,16 @@ import (
 
 // pump sends the rest of a request's body, on a worker, while the exchange reads the answer.
 //
-// Fields above done belong to the exchange. body to tunnel are set before the worker starts and are the worker's until it
+// Fields up to patience belong to the exchange. body to tunnel are set before the worker starts and are the worker's until it
 // has signalled done; so is the connection's sending side.
 type pump struct {
 	u       *upstreamConn
+	used    bool // prepared in this exchange
 	active  bool // prepared and not yet stopped
 	held    bool // prepared, but the instance has not said 100 (Continue) yet
 	spoiled bool // the request is not whole, so the connection cannot serve another
+
+	patience *time.Timer // of stopPump, made when it is first needed
 
 	done   chan struct{}         // buffered: one signal for each start
 	ending atomic.Bool           // nothing is left to read, only to write
@@ -35,6 +39,10 @@ type pump struct {
 
 func (p *pump) reset() {
 	p.active, p.held, p.spoiled = false, false, false
+	if !p.used {
+		return
+	}
+	p.used = false
 	p.ending.Store(false)
 	p.sentAt.Store(0)
 	p.broken.Store(nil)
@@ -44,7 +52,7 @@ func (p *pump) reset() {
 // framing.
 func (p *pump) prepare(how framing) {
 	req := p.u.req
-	p.active = true
+	p.active, p.used = true, true
 	p.body, p.trailer, p.length, p.chunked = req.Body, &req.Trailer, req.ContentLength, how == framingChunked
 	p.tunnel = how == framingNone
 	if p.tunnel {
@@ -74,7 +82,7 @@ func (p *pump) send() {
 			p.sentAt.Store(protocol.Now())
 		}
 	}()
-	readErr, writeErr := p.u.out.body(p.body, p.length, p.chunked, p.trailer)
+	readErr, writeErr := p.transfer()
 	p.u.out.discard()
 	switch {
 	case readErr != nil:
@@ -90,6 +98,18 @@ func (p *pump) send() {
 		_ = p.u.sock.CloseWrite()
 	}
 	p.sentAt.Store(protocol.Now())
+}
+
+// transfer sends the rest of the body. What was at hand is sent already, so that a large rest can be spliced from its first
+// byte.
+func (p *pump) transfer() (readErr, writeErr error) {
+	o := &p.u.out
+	if s, ok := p.body.(splicer); ok && p.length >= 0 && o.sock.Direct() {
+		if n, ok := s.spliceable(); ok && o.sent+n == p.length {
+			return o.splice(s)
+		}
+	}
+	return o.body(p.body, p.length, p.chunked, p.trailer)
 }
 
 func (p *pump) fail(err error) { p.broken.Store(&err) }
