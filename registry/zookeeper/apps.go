@@ -27,7 +27,7 @@ func (z *zooKeeper) learn(v *view, nodes []registered, wait time.Duration) (map[
 		}
 		rev := r.revision()
 		known, d := candidates[rev], r.node.dubbo
-		if d.metadataAddress != "" && len(known) < 4*candidatesTried {
+		if d.metadataAddress != "" && len(known) < candidatesKept {
 			known = append(known, candidate{d.metadataProtocol, d.metadataAddress})
 		}
 		candidates[rev] = known

@@ -31,7 +31,7 @@ func TestDigest(t *testing.T) {
 		protect(r)
 		p := r.watch(registry.App("web"))
 		within(t, "the report", func() bool {
-			return r.sawError("watch web: list /TestDigest-without/services/web: zk: not authenticated")
+			return r.sawError("watch web: list " + r.rservices("web") + ": zk: not authenticated")
 		})
 		if p.count() != 0 || r.state() != registry.Live {
 			t.Errorf("%d pushes, %v", p.count(), r.state())

@@ -3,6 +3,7 @@ package zookeeper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -79,7 +80,7 @@ type rig struct {
 func newRig(t testing.TB, server *testbed.ZooKeeper, change ...func(*Config, *registry.Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, config: Default(), writer: newWriter(t, server.Addr())}
-	root := "/" + strings.NewReplacer("/", "-", "#", "-", " ", "-").Replace(t.Name())
+	root := fmt.Sprintf("/%s-%d", strings.ReplaceAll(t.Name(), "/", "-"), time.Now().UnixNano())
 	r.config.Addresses = []string{server.Addr()}
 	r.config.SessionTimeout = 2 * time.Second
 	r.config.ConnectTimeout = time.Second
@@ -294,3 +295,8 @@ func (w *writer) remove(path string) {
 }
 
 func quietLogger() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// lines is a log that can be read.
+type lines struct{ strings.Builder }
+
+func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }

@@ -3,7 +3,6 @@ package zookeeper
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -18,18 +17,11 @@ const (
 	fetchers = 16
 	// candidatesTried bounds the instances asked in one attempt.
 	candidatesTried = 3
+	// candidatesKept bounds the instances remembered for a revision.
+	candidatesKept = 64
 	// keepIdle is how long a revision that nobody needs is remembered.
 	keepIdle = 10 * time.Minute
 )
-
-// How long to wait between attempts to learn a revision.
-const (
-	firstAttempt = 100 * time.Millisecond
-	lastAttempt  = 30 * time.Second
-)
-
-// errNoSource says that a revision's metadata is nowhere to be had.
-var errNoSource = errors.New("not in the metadata centre, and no instance says where to ask")
 
 // errNotYet says that a revision's metadata is still being asked for.
 var errNotYet = errors.New("not known yet")
@@ -133,7 +125,7 @@ func (i *info) offer(candidates []candidate) {
 		if !slices.Contains(kept, c) {
 			kept, fresh = slices.Insert(kept, 0, c), true
 		}
-		if len(kept) >= 4*candidatesTried {
+		if len(kept) >= candidatesKept {
 			break
 		}
 	}
@@ -174,146 +166,4 @@ func (m *metadataStore) state(i *info) (services []exported, known bool, err err
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return i.services, i.known, i.err
-}
-
-// learn tries until the revision is known, or nobody wants it any more.
-func (m *metadataStore) learn(ctx context.Context, i *info) {
-	delay := firstAttempt
-	for first := true; ; first = false {
-		services, err := m.attempt(ctx, i)
-		if m.conclude(i, services, err, first, ctx.Err() != nil) {
-			return
-		}
-		m.complain(fmt.Errorf("metadata of %s, revision %s: %w", i.rev.app, clip(i.rev.id), err))
-		timer := time.NewTimer(delay)
-		select {
-		case <-timer.C:
-		case <-i.kick:
-			timer.Stop()
-		case <-ctx.Done():
-			timer.Stop()
-		}
-		delay = min(2*delay, lastAttempt)
-	}
-}
-
-// conclude takes an attempt's result and reports whether it was the last one.
-func (m *metadataStore) conclude(i *info, services []exported, err error, first, stopping bool) (done bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	i.services, i.known, i.err = services, err == nil, err
-	if first {
-		close(i.tried)
-	}
-	if err == nil || first {
-		for f := range i.users {
-			f.poke()
-		}
-	}
-	i.running = err != nil && len(i.users) > 0 && !stopping
-	return !i.running
-}
-
-func (m *metadataStore) attempt(ctx context.Context, i *info) ([]exported, error) {
-	select {
-	case m.slots <- struct{}{}:
-		defer func() { <-m.slots }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	services, err := m.centre(ctx, i.rev)
-	if services != nil {
-		return services, nil
-	}
-	m.mu.Lock()
-	candidates := slices.Clone(i.asked)
-	m.mu.Unlock()
-	if len(candidates) == 0 || m.fetcher == nil {
-		if err == nil {
-			err = errNoSource
-		}
-		return nil, err
-	}
-	for _, c := range candidates[:min(len(candidates), candidatesTried)] {
-		if services, err = m.ask(ctx, i.rev, c); err == nil {
-			return services, nil
-		}
-		m.mu.Lock()
-		if at := slices.Index(i.asked, c); at >= 0 { // to the end: the next attempt asks others first
-			i.asked = append(slices.Delete(i.asked, at, at+1), c)
-		}
-		m.mu.Unlock()
-	}
-	return nil, err
-}
-
-func (m *metadataStore) ask(ctx context.Context, rev revision, c candidate) ([]exported, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	data, err := m.fetcher.FetchMetadata(ctx, c.protocol, c.address, rev.app, rev.id)
-	if err != nil {
-		return nil, fmt.Errorf("ask %s://%s: %w", c.protocol, c.address, err)
-	}
-	services, err := parseMetadataInfo(data)
-	if err != nil {
-		return nil, fmt.Errorf("ask %s://%s: %w", c.protocol, c.address, err)
-	}
-	return services, nil
-}
-
-// centre looks where Java's and dubbo-go's providers store a revision; nil if it is in neither place.
-func (m *metadataStore) centre(ctx context.Context, rev revision) ([]exported, error) {
-	data, err := task(ctx, m.tree, func(s *session) ([]byte, error) { return m.stored(s, rev) })
-	if err != nil {
-		return nil, fmt.Errorf("read the metadata centre: %w", err)
-	}
-	if len(data) == 0 {
-		return nil, nil
-	}
-	services, err := parseMetadataInfo(data)
-	if err != nil {
-		return nil, fmt.Errorf("read the metadata centre: %w", err)
-	}
-	return services, nil
-}
-
-func (m *metadataStore) stored(s *session, rev revision) ([]byte, error) {
-	java := m.root + "/metadata/" + rev.app
-	if rev.id == "" {
-		return s.newest(java, rev.since)
-	}
-	if err := checkPart(rev.id); err != nil {
-		return nil, fmt.Errorf("revision: %w", err)
-	}
-	data, err := s.peek(java + "/" + rev.id)
-	if err != nil || len(data) > 0 {
-		return data, err
-	}
-	return s.peek(m.root + "/" + rev.app + "/" + rev.id)
-}
-
-// task runs a function of the session that requests something, as a task of the session: the library's requests cannot be
-// cancelled.
-func task[T any](ctx context.Context, t *tree, ask func(*session) (T, error)) (answer T, err error) {
-	s, _ := t.current()
-	if s == nil {
-		return answer, errLost
-	}
-	type result struct {
-		answer T
-		err    error
-	}
-	results := make(chan result, 1)
-	if !s.run(func() {
-		answer, err := ask(s)
-		results <- result{answer, err}
-	}) {
-		return answer, errLost
-	}
-	select {
-	case r := <-results:
-		return r.answer, r.err
-	case <-ctx.Done():
-		return answer, ctx.Err()
-	}
 }
