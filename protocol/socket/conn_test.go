@@ -336,3 +336,28 @@ func BenchmarkRoundTrip(b *testing.B) {
 		})
 	})
 }
+
+func TestAddressesAndHalfClose(t *testing.T) {
+	a, peer := tcpPair(t)
+	c := New(a)
+	if c.Peer().String() != peer.LocalAddr().String() || c.Local().String() != peer.RemoteAddr().String() || !c.Parkable() {
+		t.Errorf("peer %v, local %v", c.Peer(), c.Local())
+	}
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the peer sees %v", err)
+	}
+	go peer.Write([]byte("x"))
+	if n, err := c.Read(make([]byte, 1), Within(patience)); n != 1 || err != nil {
+		t.Errorf("the other direction: %d %v", n, err)
+	}
+	pipe, other := net.Pipe()
+	defer pipe.Close()
+	defer other.Close()
+	p := New(pipe)
+	if p.Peer().IsValid() || p.Parkable() || p.Direct() || !errors.Is(p.CloseWrite(), errors.ErrUnsupported) {
+		t.Error("a pipe looks like a socket")
+	}
+}

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -53,6 +54,27 @@ func TestParkedConnectionWakesOnDataAndEnd(t *testing.T) {
 				t.Errorf("%d %v", n, err)
 			}
 		}
+	}
+}
+
+// TestParkingForgetsDeadlines: the working state that is dropped at parking included what was armed.
+func TestParkingForgetsDeadlines(t *testing.T) {
+	p := newTestParker(t)
+	c, peer := newParked(t)
+	if _, err := c.Read(make([]byte, 1), Within(20*time.Millisecond)); !errors.Is(err, ErrTimeout) {
+		t.Fatal(err)
+	}
+	p.Park(c, 0)
+	peer.Write([]byte("x"))
+	await(t, c.woken)
+	for range 2 {
+		if n, err := c.Read(make([]byte, 8), Limit{}); n != 1 || err != nil {
+			t.Fatalf("%d %v", n, err)
+		}
+		go peer.Write([]byte("y"))
+	}
+	if _, err := c.Write([]byte("z"), Within(time.Second)); err != nil {
+		t.Error(err)
 	}
 }
 
