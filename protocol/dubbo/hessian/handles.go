@@ -30,6 +30,7 @@ const (
 	DateHandle                        // value (date), of java.sql.Date
 	TimeHandle                        // value (date), of java.sql.Time
 	TimestampHandle                   // value (date), of java.sql.Timestamp
+	DecimalHandle                     // value (string), of java.math.BigDecimal
 	handles
 )
 
@@ -80,6 +81,8 @@ func handleClass(h Handle) (name, fields string) {
 		return "java.sql.Time", "value"
 	case TimestampHandle:
 		return "java.sql.Timestamp", "value"
+	case DecimalHandle:
+		return "java.math.BigDecimal", "value"
 	}
 	panic("hessian: no such handle")
 }
@@ -88,12 +91,19 @@ func handleClass(h Handle) (name, fields string) {
 // of the first object of its class, and later objects refer to it. Nothing else may write class definitions into the same
 // message.
 type Classes struct {
-	number [handles]uint8 // one more than the definition's place, or 0 when it has not been written
-	count  uint8
+	number [handles]int32 // one more than the definition's place, or 0 when it has not been written
+	count  int32
+	enums  []enumNumber
+}
+
+// enumNumber is the place of an enum's definition.
+type enumNumber struct {
+	class string
+	place int32
 }
 
 // Reset starts another message.
-func (c *Classes) Reset() { *c = Classes{} }
+func (c *Classes) Reset() { *c = Classes{enums: c.enums[:0]} }
 
 // AppendObject opens an object of a handle class; its fields must follow, in the order given at the constants.
 func (c *Classes) AppendObject(dst []byte, h Handle) []byte {
@@ -107,8 +117,33 @@ func (c *Classes) AppendObject(dst []byte, h Handle) []byte {
 		c.count++
 		c.number[h] = c.count
 	}
-	if n := c.number[h] - 1; n <= 0x0f {
-		return append(dst, 0x60+n)
+	return appendObjectHead(dst, c.number[h]-1)
+}
+
+// AppendEnum appends a constant of a Java enum as an object, which stays a constant where a provider does not know that one
+// is expected and would leave a string as it is.
+func (c *Classes) AppendEnum(dst []byte, class string, name []byte) []byte {
+	place := int32(-1)
+	for _, e := range c.enums {
+		if e.class == class {
+			place = e.place
+			break
+		}
 	}
-	return AppendInt(append(dst, 'O'), int32(c.number[h]-1))
+	if place < 0 {
+		place = c.count
+		c.count++
+		c.enums = append(c.enums, enumNumber{class, place})
+		dst = AppendString(append(dst, 'C'), class)
+		dst = AppendString(AppendInt(dst, 1), "name")
+	}
+	return AppendString(appendObjectHead(dst, place), name)
+}
+
+// appendObjectHead opens an object of the class at a place.
+func appendObjectHead(dst []byte, place int32) []byte {
+	if place <= 0x0f {
+		return append(dst, byte(0x60+place))
+	}
+	return AppendInt(append(dst, 'O'), place)
 }

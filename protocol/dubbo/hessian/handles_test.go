@@ -131,6 +131,28 @@ func TestClassesReset(t *testing.T) {
 	}
 }
 
+func TestEnums(t *testing.T) {
+	var c Classes
+	in := AppendListLength(nil, 5)
+	in = c.AppendEnum(in, "lab.Gender", []byte("MALE"))
+	in = ints(&c, in, YearHandle, 2026)
+	in = c.AppendEnum(in, "lab.Color", []byte("RED"))
+	start := len(in)
+	in = c.AppendEnum(in, "lab.Gender", []byte("FEMALE"))
+	if len(in)-start != 8 {
+		t.Errorf("the second constant takes %d bytes", len(in)-start)
+	}
+	in = ints(&c, in, YearHandle, 2027)
+	got, rest, err := AppendJSON(nil, in, Options{})
+	if want := `["MALE","2026","RED","FEMALE","2027"]`; string(got) != want || err != nil || len(rest) > 0 {
+		t.Errorf("got %s, %v", got, err)
+	}
+	c.Reset()
+	if again := c.AppendEnum(nil, "lab.Gender", []byte("MALE")); again[0] != 'C' {
+		t.Errorf("Reset kept a definition: %q", again)
+	}
+}
+
 // More than sixteen classes in one message need a longer form.
 func TestAllHandles(t *testing.T) {
 	var c Classes

@@ -15,7 +15,6 @@ import (
 type model struct {
 	*rand.Rand
 	in      []byte
-	out     strings.Builder
 	types   []string
 	classes [][]string
 	closed  map[int]string // JSON of each container by its number

@@ -26,7 +26,7 @@ type builder struct {
 // scope is where a type name stands.
 type scope struct {
 	vars  map[string]javaType // what the type variables of the surrounding bean stand for
-	class bool                // the provider cannot know the class of a bean here, so it is written
+	class bool                // the provider cannot know the class here, so it is written
 	depth int
 }
 
@@ -44,7 +44,7 @@ func (b *builder) build(j javaType, s scope) *Type {
 		return b.build(bound, scope{class: true, depth: s.depth + 1})
 	}
 	if t, ok := jdkScalar(j.name); ok {
-		t.name, t.erased = j.String(), j.name
+		t.name, t.erased, t.exact = j.String(), j.name, s.class
 		return &t
 	}
 	name := sourceName(j.name)
@@ -59,7 +59,7 @@ func (b *builder) build(j javaType, s scope) *Type {
 	case c.empty():
 		return b.opaque(j, s)
 	case len(c.enums) > 0:
-		return enum(j, c)
+		return enum(j, c, s)
 	case len(c.props) > 0:
 		return b.bean(j, c, s)
 	case len(c.items) == 1:
@@ -129,8 +129,8 @@ func classEntry(class string) []byte {
 	return hessian.AppendString(hessian.AppendString(nil, "class"), class)
 }
 
-func enum(j javaType, c *rawClass) *Type {
-	t := &Type{name: j.name, erased: j.erased(), kind: enumKind, enums: make(map[string]struct{}, len(c.enums))}
+func enum(j javaType, c *rawClass, s scope) *Type {
+	t := &Type{name: j.name, erased: j.erased(), kind: enumKind, exact: s.class, enums: make(map[string]struct{}, len(c.enums))}
 	for _, name := range c.enums {
 		t.enums[name] = struct{}{}
 	}

@@ -49,6 +49,9 @@ func TestContainers(t *testing.T) {
 		{"lab.Page<java.lang.Long>", `{"first":1}`, `{"first":1}`, Options{}},
 		{"lab.Pair<java.lang.Long,lab.User>", `{"keys":[1],"values":[{"id":1}]}`, `{"keys":[1],"values":[{"class":"lab.User","id":1}]}`, Options{}},
 		{"lab.Result<lab.User>", `{"code":1,"data":{"id":1},"attributes":{"a":{"free":1}}}`, `{"code":1,"data":{"class":"lab.User","id":1},"attributes":{"a":{"free":1}}}`, Options{}},
+		{"lab.Result<lab.Gender>", `{"data":"MALE"}`, `{"data":"MALE"}`, Options{}},
+		{"lab.Page<java.math.BigDecimal>", `{"first":1.10,"items":["2.50"]}`, `{"first":1.10,"items":[2.50]}`, Options{}},
+		{"lab.Page<java.time.LocalDate>", `{"first":"2026-01-02"}`, `{"first":"2026-01-02"}`, Options{}},
 		{"lab.Result", `{"data":{"free":1}}`, `{"data":{"free":1}}`, Options{}},
 		{"lab.Growing<lab.User>", `{"it":{"id":1},"more":{"it":[{"id":2}]}}`, `{"it":{"class":"lab.User","id":1},"more":{"it":[{"class":"lab.User","id":2}]}}`, Options{}},
 	} {
@@ -80,6 +83,29 @@ func TestTypedKeys(t *testing.T) {
 		got, err := encode(t, typ(t, nil, typeName), `{"5":"x"}`, nil)
 		if string(got) != string(raw(t, want)) || err != nil {
 			t.Errorf("%s: %q, %v", typeName, got, err)
+		}
+	}
+}
+
+// Where the provider does not know the type, strings would stay strings: these values go as objects.
+func TestExactTypes(t *testing.T) {
+	d := parse(t, shop)
+	for typeName, c := range map[string]struct{ good, class, bad string }{
+		"lab.Gender":              {`"MALE"`, `"lab.Gender"`, `"male"`},
+		"java.math.BigDecimal":    {`1.10`, `"java.math.BigDecimal"`, `"x"`},
+		"java.time.LocalDate":     {`"2026-01-02"`, handlePackage + `LocalDateHandle"`, `"2026-01-02T00:00"`},
+		"java.time.LocalTime":     {`"10:20"`, handlePackage + `LocalTimeHandle"`, `"10:20Z"`},
+		"java.time.LocalDateTime": {`"2026-01-02T10:20"`, handlePackage + `LocalDateTimeHandle"`, `"2026-01-02"`},
+	} {
+		out, err := encode(t, typ(t, d, "lab.Result<"+typeName+">"), `{"data":`+c.good+`}`, nil)
+		if err != nil || !strings.Contains(string(out), strings.Trim(c.class, `"`)) {
+			t.Errorf("%s: %q, %v", typeName, out, err)
+		}
+		if out, err = encode(t, typ(t, d, "java.util.List<"+typeName+">"), `[`+c.good+`]`, nil); err != nil || strings.Contains(string(out), "C0") {
+			t.Errorf("%s, which the provider knows: %q, %v", typeName, out, err)
+		}
+		if out, err = encode(t, typ(t, d, "lab.Result<"+typeName+">"), `{"data":`+c.bad+`}`, nil); err == nil {
+			t.Errorf("%s: %s was taken as %q", typeName, c.bad, out)
 		}
 	}
 }

@@ -53,15 +53,27 @@ func (e *Encoder) fromTime(dst []byte, t *Type, text []byte) ([]byte, error) {
 	case sqlDateKind:
 		return e.fromSQL(dst, t, m, text)
 	case localDateKind:
-		if m.hasDate && !m.hasTime {
+		switch {
+		case !m.hasDate || m.hasTime:
+		case t.exact:
+			return e.appendDate(dst, &m), nil
+		default:
 			return hessian.AppendString(dst, text), nil
 		}
 	case localTimeKind:
-		if !m.hasDate && !m.hasOffset {
+		switch {
+		case m.hasDate || m.hasOffset:
+		case t.exact:
+			return e.appendTime(dst, &m), nil
+		default:
 			return hessian.AppendString(dst, text), nil
 		}
 	case localDateTimeKind:
-		if m.hasDate && m.hasTime && m.separator == 'T' && !m.hasOffset {
+		switch {
+		case !m.hasDate || !m.hasTime || m.separator != 'T' || m.hasOffset:
+		case t.exact:
+			return e.appendDateTime(dst, &m), nil
+		default:
 			return hessian.AppendString(dst, text), nil
 		}
 	}

@@ -70,10 +70,13 @@ func (d *Definition) Names() []string {
 
 // Signature gives the method with the parameter types that a route states, in any spelling that Java uses: int,
 // java.util.List<lab.User>, lab.User[], [Ljava.lang.String;. If the definition has an overload with the same erased types,
-// it is that one, with the type arguments that the route adds; if it has none, the stated types are believed. Type
-// arguments of a bean of the definition, as in lab.Page<lab.User>, fill its type variable (and its properties of type
-// Object, as which definitions show those of the variable's type) and make the encoder add the class to these objects, which
-// the provider could not know otherwise.
+// it is that one, with the type arguments that the route adds; if it has none, the stated types are believed.
+//
+// Type arguments of a bean of the definition, as in lab.Page<lab.User>, fill its type variable, and its properties of type
+// Object, for so do definitions show properties of the variable's type. They also fill a List or Map that the definition
+// has without arguments. The provider does not know these types and would keep a map or a string where it finds one, so
+// the encoder adds the class to such beans, and writes enums, BigDecimal and LocalDate and its kin as objects. (It cannot
+// help float, short, byte, char and BigInteger, which arrive there as Double, Integer and String.)
 func (d *Definition) Signature(method string, javaTypes []string) (*Method, error) {
 	stated := make([]javaType, len(javaTypes))
 	for i, s := range javaTypes {

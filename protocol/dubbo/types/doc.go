@@ -14,7 +14,7 @@
 //	float, double                       number, not beyond the range           double
 //	boolean                             true, false, "true", "false"           boolean
 //	char                                string of one UTF-16 unit              string
-//	String, CharSequence                string                                 string
+//	String, CharSequence                string, of any text                    string
 //	enum                                one of its names                       string
 //	BigDecimal                          number or string, digit for digit      string
 //	BigInteger                          the same without fraction              string
@@ -27,7 +27,7 @@
 //	maps                                object                                 map, with keys of their type
 //	beans                               object of known properties             map without "class"
 //	Object, unknown classes             anything                               int, long, double, string, list, map
-//	any but primitives                  null                                   null
+//	all but primitives                  null                                   N
 //
 // One key is never forwarded, at any depth: "class". It selects the Java class that the provider instantiates. The encoder
 // adds it by itself where a type argument tells a class that the provider cannot know; see Definition.Signature.

@@ -22,7 +22,7 @@ func (e *Encoder) fromNumber(dst []byte, t *Type, text []byte, whole bool) ([]by
 	case opaqueKind, numberKind:
 		return t.appendAny(dst, text, whole)
 	case decimalKind:
-		return hessian.AppendString(dst, text), nil
+		return e.appendDecimal(dst, t, text), nil
 	case bigIntKind:
 		if !whole {
 			return dst, t.refuse(" without fraction or exponent", describeNumber(text))
@@ -60,11 +60,14 @@ func (e *Encoder) fromString(dst []byte, t *Type, text []byte) ([]byte, error) {
 		return t.appendChar(dst, text)
 	case enumKind:
 		if _, ok := t.enums[string(text)]; ok {
+			if t.exact {
+				return e.classes.AppendEnum(dst, t.erased, text), nil
+			}
 			return hessian.AppendString(dst, text), nil
 		}
 	case decimalKind:
 		if isNumber(text) {
-			return hessian.AppendString(dst, text), nil
+			return e.appendDecimal(dst, t, text), nil
 		}
 	case bigIntKind:
 		if isWhole(text) {
@@ -178,6 +181,14 @@ func (t *Type) appendAny(dst, text []byte, whole bool) ([]byte, error) {
 		return hessian.AppendInt(dst, int32(v)), nil
 	}
 	return hessian.AppendLong(dst, v), nil
+}
+
+// appendDecimal appends a BigDecimal by its text, which keeps the scale.
+func (e *Encoder) appendDecimal(dst []byte, t *Type, text []byte) []byte {
+	if t.exact {
+		dst = e.classes.AppendObject(dst, hessian.DecimalHandle)
+	}
+	return hessian.AppendString(dst, text)
 }
 
 // appendChar appends a char, which is one UTF-16 unit.

@@ -76,8 +76,11 @@ func (e *Encoder) appendInts(dst []byte, h hessian.Handle, parts ...int32) []byt
 
 func (e *Encoder) appendDateTime(dst []byte, m *moment) []byte {
 	dst = e.classes.AppendObject(dst, hessian.LocalDateTimeHandle)
-	dst = e.appendInts(dst, hessian.LocalDateHandle, int32(m.year), int32(m.month), int32(m.day))
-	return e.appendTime(dst, m)
+	return e.appendTime(e.appendDate(dst, m), m)
+}
+
+func (e *Encoder) appendDate(dst []byte, m *moment) []byte {
+	return e.appendInts(dst, hessian.LocalDateHandle, int32(m.year), int32(m.month), int32(m.day))
 }
 
 func (e *Encoder) appendTime(dst []byte, m *moment) []byte {

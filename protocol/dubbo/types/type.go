@@ -10,6 +10,7 @@ type Type struct {
 	bits   uint8          // of whole numbers: 8, 16, 32 or 64
 	handle hessian.Handle // of temporalKind and sqlDateKind
 	prim   bool           // a primitive: null is refused
+	exact  bool           // the provider does not know the type here: a string would stay one
 
 	elem *Type // of lists and arrays; the value type of maps
 	key  *Type // of maps
