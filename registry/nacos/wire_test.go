@@ -352,3 +352,31 @@ func TestDeletedNamesAfterReconnectAreDoubted(t *testing.T) {
 	}})
 	set.until("the first of a batch", lists(registry.ServiceName{Name: "d", Group: "DEFAULT_GROUP"}))
 }
+
+func TestRefusedFuzzyWatchIsReplacedByListing(t *testing.T) {
+	for _, code := range []int{50310, 50311, codeNoHandler, 500} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			f := startFake(t)
+			f.with(func() {
+				f.services["DEFAULT_GROUP@@a"] = nil
+				f.answer = func(kind string, _ map[string]any) (any, bool) {
+					return refused(code, "over the limit"), kind == typeFuzzyWatch
+				}
+			})
+			r := f.rig()
+			set := r.watchServices()
+			set.until("what there is", lists(registry.ServiceName{Name: "a", Group: "DEFAULT_GROUP"}))
+			// A server over its limit pushes a part of its names all the same; that is no reason to believe it complete.
+			f.push(typeFuzzySync, map[string]any{"requestId": "1", "contexts": []any{
+				map[string]any{"serviceKey": "public@@DEFAULT_GROUP@@a", "changedType": changeAdd}}})
+			f.with(func() { f.services["DEFAULT_GROUP@@b"] = nil })
+			set.until("what came later", lists(registry.ServiceName{Name: "b", Group: "DEFAULT_GROUP"}))
+			f.with(func() { delete(f.services, "DEFAULT_GROUP@@a") })
+			set.until("what is left", func(s registry.ServiceSet) bool { return len(s.Services) == 1 })
+			if n := f.count(typeFuzzyWatch); n != 1 {
+				t.Errorf("it was asked for %d times on one connection", n)
+			}
+			r.noErrors()
+		})
+	}
+}
