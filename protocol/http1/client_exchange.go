@@ -127,7 +127,11 @@ func (u *upstreamConn) send(how framing) (outcome, error) {
 // sendBuffered sends the head and the pieces of the body that are at hand. whole is true when that was all of it.
 func (u *upstreamConn) sendBuffered(chunked bool) (whole bool, readErr, writeErr error) {
 	o, b, length := &u.out, u.req.Body, u.req.ContentLength
-	for o.sent < inlineLimit && length-o.sent <= inlineLimit && (b.Buffered() > 0 || b.Done()) {
+	for o.sent < inlineLimit && length-o.sent <= inlineLimit {
+		// Large pieces are the pump's: an instance that answers without reading them would block us here.
+		if n := b.Buffered(); n > inlineLimit || n == 0 && !b.Done() {
+			break
+		}
 		piece, more, err := b.Next()
 		if err != nil {
 			return false, err, nil

@@ -27,6 +27,7 @@ type rawUpstream struct {
 	scripts  sync.WaitGroup
 	mu       sync.Mutex
 	conns    map[net.Conn]bool
+	done     chan struct{}
 	stopped  bool
 }
 
@@ -37,7 +38,7 @@ func startUpstream(t testing.TB, script func(p *rawPeer)) *rawUpstream {
 	if err != nil {
 		t.Fatalf("listen: %v", err)
 	}
-	u := &rawUpstream{t: t, ln: ln, conns: make(map[net.Conn]bool)}
+	u := &rawUpstream{t: t, ln: ln, conns: make(map[net.Conn]bool), done: make(chan struct{})}
 	u.scripts.Add(1)
 	go u.accept(script)
 	t.Cleanup(u.stop)
@@ -69,7 +70,7 @@ func (u *rawUpstream) accept(script func(p *rawPeer)) {
 				u.mu.Unlock()
 				c.Close()
 			}()
-			script(&rawPeer{t: u.t, Conn: c, index: index, r: bufio.NewReader(c)})
+			script(&rawPeer{t: u.t, Conn: c, index: index, r: bufio.NewReader(c), done: u.done})
 		}()
 	}
 }
@@ -77,7 +78,10 @@ func (u *rawUpstream) accept(script func(p *rawPeer)) {
 func (u *rawUpstream) stop() {
 	u.ln.Close()
 	u.mu.Lock()
-	u.stopped = true
+	if !u.stopped {
+		u.stopped = true
+		close(u.done)
+	}
 	for c := range u.conns {
 		c.Close()
 	}
@@ -91,7 +95,8 @@ func (u *rawUpstream) addr() string { return u.ln.Addr().String() }
 type rawPeer struct {
 	t testing.TB
 	net.Conn
-	index int // 1 for the first connection that was accepted
+	index int           // 1 for the first connection that was accepted
+	done  chan struct{} // closed when the test ends
 	r     *bufio.Reader
 }
 

@@ -133,12 +133,10 @@ func TestClientBodyTimeouts(t *testing.T) {
 
 // An instance that takes nothing of an upload must not hold it for ever.
 func TestClientUploadStall(t *testing.T) {
-	end := make(chan struct{})
 	u := startUpstream(t, func(p *rawPeer) {
 		p.readHead()
-		<-end
+		<-p.done
 	})
-	t.Cleanup(func() { close(end) })
 	for name, set := range map[string]func(cfg *ClientConfig, r *protocol.Request){
 		"idle":     func(cfg *ClientConfig, r *protocol.Request) { cfg.BodyIdleTimeout = 100 * time.Millisecond },
 		"deadline": func(cfg *ClientConfig, r *protocol.Request) { r.NarrowDeadline(int64(100 * time.Millisecond)) },

@@ -40,6 +40,25 @@ func TestClientReturnsAnEarlyAnswer(t *testing.T) {
 	}
 }
 
+// Nothing of a large body may be sent before the answer is looked for, although all of it is at hand.
+func TestClientReturnsAnEarlyAnswerToALargeBody(t *testing.T) {
+	u := startUpstream(t, func(p *rawPeer) {
+		p.readHead()
+		p.send("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+		<-p.done
+	})
+	c := startClient(t, ClientConfig{Address: u.addr(), BodyIdleTimeout: patience})
+	for _, length := range []int64{32 << 20, protocol.UnknownLength} {
+		body := protocol.NewBytes(make([]byte, 32<<20))
+		within(t, patience/2, func() {
+			a := exchange(context.Background(), c, withBody(newRequest("POST", "/"), body, length))
+			if a.err != nil || a.bodyErr != nil || a.status != 413 || a.body != "big" {
+				t.Errorf("got %+v", a)
+			}
+		})
+	}
+}
+
 // An instance that answers and closes without reading resets the connection under the upload. The answer counts.
 func TestClientFindsTheAnswerBehindABrokenUpload(t *testing.T) {
 	u := startUpstream(t, func(p *rawPeer) {
