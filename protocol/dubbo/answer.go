@@ -7,17 +7,8 @@ import (
 	"sync"
 
 	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/protocol/dubbo/frame"
 	"github.com/sluice-gateway/sluice/protocol/dubbo/hessian"
-)
-
-// The first value of an answer's body says what follows. The higher three are the same with attachments after it, which
-// providers send to clients of version 2.0.2.
-const (
-	kindException = 0
-	kindValue     = 1
-	kindNull      = 2
-	// kindAttached is what the higher three have more.
-	kindAttached = 3
 )
 
 // answer is the body of a response: JSON in memory that goes back to its client's pool at Close.
@@ -65,7 +56,7 @@ func (a *answer) Close() error {
 
 // respond turns the frame in cl into the response.
 func (c *Client) respond(req *protocol.Request, cl *call, inv *Invocation) (*protocol.Response, error) {
-	if s := cl.header.serialization(); s != hessian2 {
+	if s := cl.header.Serialization(); s != frame.Hessian2 {
 		return nil, invalidAnswer(fmt.Errorf("answer in serialization %d, which was not asked for", s))
 	}
 	a := c.answers.get()
@@ -91,23 +82,23 @@ func (c *Client) respond(req *protocol.Request, cl *call, inv *Invocation) (*pro
 func (a *answer) read(cl *call) (null bool, err error) {
 	d := &a.decoder
 	d.Reset(cl.body, hessian.Options{})
-	if cl.header.status != statusOK {
+	if cl.header.Status != frame.StatusOK {
 		text, _, _ := d.AppendText(nil) // a text that cannot be read leaves the status, which says enough
-		return false, statusError(cl.header.status, string(text), cl.size)
+		return false, statusError(cl.header.Status, string(text), cl.size)
 	}
 	kind, err := d.Int()
 	if err != nil {
 		return false, invalidAnswer(err)
 	}
-	if kind >= kindAttached {
-		kind -= kindAttached
+	if kind >= frame.Attached {
+		kind -= frame.Attached
 	}
 	switch kind {
-	case kindValue:
+	case frame.Value:
 		a.json, err = d.AppendJSON(a.json[:0])
-	case kindNull:
+	case frame.Null:
 		a.json, null = append(a.json[:0], "null"...), true
-	case kindException:
+	case frame.Exception:
 		var e hessian.Exception
 		if e, err = d.Exception(); err == nil {
 			return false, exceptionError(e)

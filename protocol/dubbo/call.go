@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/protocol/dubbo/frame"
 )
 
 // call is one request in flight. Whoever removes it from the pending calls of its connection, and nobody else, completes
@@ -19,7 +20,7 @@ type call struct {
 	done  chan struct{}
 	timer *time.Timer
 
-	header frameHeader
+	header frame.Header
 	body   []byte
 	err    error
 	// notSent goes with err: no byte of the request was handed to the system.
@@ -44,7 +45,7 @@ func (p *calls) put(c *call) {
 			c.body[i] = '#'
 		}
 	}
-	if cap(c.body) > keptBody {
+	if cap(c.body) > frame.KeptBody {
 		c.body = nil
 	}
 	c.body = c.body[:0]

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/protocol/dubbo/frame"
 	"github.com/sluice-gateway/sluice/protocol/dubbo/hessian"
 )
 
@@ -214,11 +215,11 @@ func TestClientBrokenConnection(t *testing.T) {
 		"closed":  func(pc *peerConn, _ uint64) { pc.Close() },
 		"garbage": func(pc *peerConn, _ uint64) { pc.send([]byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")) },
 		"half an answer": func(pc *peerConn, id uint64) {
-			pc.send(answerFrame(id, statusOK, []byte("\x91\x05hello"))[:20])
+			pc.send(answerFrame(id, frame.StatusOK, []byte("\x91\x05hello"))[:20])
 			pc.Close()
 		},
 		"absurd length": func(pc *peerConn, id uint64) {
-			pc.send([]byte{magicHigh, magicLow, 2, 20, 0, 0, 0, 0, 0, 0, 0, byte(id), 255, 255, 255, 255})
+			pc.send([]byte{0xda, 0xbb, 2, 20, 0, 0, 0, 0, 0, 0, 0, byte(id), 255, 255, 255, 255})
 		},
 	}
 	for name, misbehave := range tests {
@@ -265,12 +266,12 @@ func TestClientAnswersThatCannotBeUsed(t *testing.T) {
 		status int
 		code   protocol.Code
 	}{
-		{"empty", func(id uint64) []byte { return answerFrame(id, statusOK, nil) }, 502, protocol.CodeUpstreamProtocol},
-		{"unknown kind", func(id uint64) []byte { return answerFrame(id, statusOK, []byte{0x99}) }, 502, protocol.CodeUpstreamProtocol},
-		{"not an int", func(id uint64) []byte { return answerFrame(id, statusOK, []byte{1, 'x'}) }, 502, protocol.CodeUpstreamProtocol},
-		{"cut value", func(id uint64) []byte { return answerFrame(id, statusOK, []byte{0x91, 5, 'a'}) }, 502, protocol.CodeUpstreamProtocol},
-		{"too long", func(id uint64) []byte { return answerFrame(id, statusOK, make([]byte, 200_000)) }, 502, protocol.CodeUpstreamProtocol},
-		{"fastjson", func(id uint64) []byte { f := answerFrame(id, statusOK, []byte(`{}`)); f[2] = 6; return f }, 502, protocol.CodeUpstreamProtocol},
+		{"empty", func(id uint64) []byte { return answerFrame(id, frame.StatusOK, nil) }, 502, protocol.CodeUpstreamProtocol},
+		{"unknown kind", func(id uint64) []byte { return answerFrame(id, frame.StatusOK, []byte{0x99}) }, 502, protocol.CodeUpstreamProtocol},
+		{"not an int", func(id uint64) []byte { return answerFrame(id, frame.StatusOK, []byte{1, 'x'}) }, 502, protocol.CodeUpstreamProtocol},
+		{"cut value", func(id uint64) []byte { return answerFrame(id, frame.StatusOK, []byte{0x91, 5, 'a'}) }, 502, protocol.CodeUpstreamProtocol},
+		{"too long", func(id uint64) []byte { return answerFrame(id, frame.StatusOK, make([]byte, 200_000)) }, 502, protocol.CodeUpstreamProtocol},
+		{"fastjson", func(id uint64) []byte { f := answerFrame(id, frame.StatusOK, []byte(`{}`)); f[2] = 6; return f }, 502, protocol.CodeUpstreamProtocol},
 		{"status 70", func(id uint64) []byte { return answerFrame(id, 70, hessian.AppendString(nil, "No such method x")) }, 502, protocol.CodeServiceMismatch},
 		{"status without text", func(id uint64) []byte { return answerFrame(id, 70, nil) }, 502, protocol.CodeUpstreamProtocol},
 	}

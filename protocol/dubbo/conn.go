@@ -1,7 +1,6 @@
 package dubbo
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"net"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/protocol/dubbo/frame"
 )
 
 // connConfig is what a connection needs to know of its client.
@@ -86,20 +86,20 @@ func (c *conn) fail(err error) {
 
 // read is the reader goroutine.
 func (c *conn) read() {
-	fr := newFrameReader(stampingReader{c}, c.cfg.maxAnswer)
+	fr := frame.NewReader(stampingReader{c}, c.cfg.maxAnswer)
 	for {
-		f, err := fr.next()
+		f, err := fr.Next()
 		if err != nil {
 			c.fail(err)
 			return
 		}
 		c.heard.Store(true)
 		switch {
-		case f.isEvent():
+		case f.IsEvent():
 			c.event(f)
-		case f.isRequest():
+		case f.IsRequest():
 			// Providers call back only clients that exported a callback, which this one never does.
-			c.cfg.logger.Debug("provider sent a request to its client; dropped", "id", f.id)
+			c.cfg.logger.Debug("provider sent a request to its client; dropped", "id", f.ID)
 		default:
 			c.answer(fr, f)
 		}
@@ -118,54 +118,37 @@ func (r stampingReader) Read(p []byte) (int, error) {
 }
 
 // answer hands a frame to the call that waits for it.
-func (c *conn) answer(fr *frameReader, f frame) {
-	cl := c.pending.take(f.id)
+func (c *conn) answer(fr *frame.Reader, f frame.Frame) {
+	cl := c.pending.take(f.ID)
 	if cl == nil {
 		c.cfg.late.Add(1)
 		return
 	}
-	cl.header = f.frameHeader
+	cl.header = f.Header
 	switch {
-	case f.tooLong:
-		cl.err = fmt.Errorf("%w: %d bytes", errAnswerTooLong, f.length)
-	case f.own:
-		cl.body, f.body = f.body, cl.body
-		fr.swap(f.body)
+	case f.TooLong:
+		cl.err = fmt.Errorf("%w: %d bytes", errAnswerTooLong, f.Length)
+	case f.Own:
+		cl.body, f.Body = f.Body, cl.body
+		fr.Swap(f.Body)
 	default:
-		cl.body = append(cl.body[:0], f.body...)
+		cl.body = append(cl.body[:0], f.Body...)
 	}
 	cl.done <- struct{}{}
 }
 
-// Bodies of events: hessian strings "R" and "W", and null.
-var (
-	eventReadOnly  = []byte{1, 'R'}
-	eventWriteable = []byte{1, 'W'}
-)
-
-const eventHeartbeat = 'N'
-
 // event handles what the provider says about the connection itself.
-func (c *conn) event(f frame) {
+func (c *conn) event(f frame.Frame) {
 	switch {
-	case !f.isRequest():
+	case !f.IsRequest():
 		// The answer to a heartbeat: that it arrived is all it says.
-	case bytes.Equal(f.body, eventReadOnly):
+	case string(f.Body) == frame.ReadOnly:
 		c.cfg.drain(c, true)
-	case bytes.Equal(f.body, eventWriteable):
+	case string(f.Body) == frame.Writeable:
 		c.cfg.drain(c, false)
-	case f.isTwoWay():
-		c.sendFrame(appendHeartbeat(nil, f.serialization(), statusOK, f.id))
+	case f.IsTwoWay():
+		c.sendFrame(frame.AppendHeartbeatAnswer(nil, f.Serialization(), f.ID))
 	}
-}
-
-// appendHeartbeat appends a heartbeat with flag, or its answer: an event whose body is null.
-func appendHeartbeat(dst []byte, flag, status byte, id uint64) []byte {
-	start := len(dst)
-	dst = appendHeader(dst, flag|flagEvent, status, id)
-	dst = append(dst, eventHeartbeat)
-	setLength(dst[start:])
-	return dst
 }
 
 // heartbeatMisses is how many heartbeats in a row may stay without any sign of life.
@@ -195,7 +178,7 @@ func (c *conn) beat() {
 			return
 		}
 		misses++
-		c.sendFrame(appendHeartbeat(nil, flagRequest|flagTwoWay|hessian2, 0, c.nextID.Add(1)))
+		c.sendFrame(frame.AppendHeartbeat(nil, c.nextID.Add(1)))
 		timer.Reset(c.cfg.heartbeat)
 	}
 }

@@ -3,20 +3,12 @@ package dubbo
 import (
 	"strconv"
 
+	"github.com/sluice-gateway/sluice/protocol/dubbo/frame"
 	"github.com/sluice-gateway/sluice/protocol/dubbo/hessian"
 )
 
-// ProtocolVersion is sent with every call. Providers append their attachments to answers for 2.0.2 and above, and versions
-// of Dubbo itself ("3.3.6") in its place are refused.
-const ProtocolVersion = "2.0.2"
-
 // Any as a group or version means: whatever the chosen instance exports.
 const Any = "*"
-
-const (
-	genericMethod = "$invoke"
-	genericTypes  = "Ljava/lang/String;[Ljava/lang/String;[Ljava/lang/Object;"
-)
 
 // Invocation is a Dubbo call, ready to be framed for any instance. The Transcoder puts it into Request.Call; whoever
 // balances may read the exported fields, and the Client sends it. It can be sent more than once.
@@ -41,7 +33,7 @@ type Invocation struct {
 // reset prepares inv for another call and keeps its memory.
 func (inv *Invocation) reset() {
 	args, attachments := inv.args[:0], inv.attachments[:0]
-	*inv = Invocation{args: args, attachments: attachments, wireMethod: genericMethod, wireTypes: genericTypes, generic: genericTrue}
+	*inv = Invocation{args: args, attachments: attachments, wireMethod: frame.GenericMethod, wireTypes: frame.GenericTypes, generic: genericTrue}
 }
 
 // addAttachment encodes one more attachment.
@@ -74,8 +66,8 @@ func (t target) resolve(inv *Invocation) (group, version, path string) {
 func appendRequest(dst []byte, id uint64, inv *Invocation, t target, timeout int64) []byte {
 	start := len(dst)
 	group, version, path := t.resolve(inv)
-	dst = appendHeader(dst, flagRequest|flagTwoWay|hessian2, 0, id)
-	dst = hessian.AppendString(dst, ProtocolVersion)
+	dst = frame.AppendHeader(dst, frame.Request|frame.TwoWay|frame.Hessian2, 0, id)
+	dst = hessian.AppendString(dst, frame.Version)
 	dst = hessian.AppendString(dst, path)
 	dst = hessian.AppendString(dst, version)
 	dst = hessian.AppendString(dst, inv.wireMethod)
@@ -101,7 +93,7 @@ func appendRequest(dst []byte, id uint64, inv *Invocation, t target, timeout int
 	}
 	dst = append(dst, inv.attachments...)
 	dst = append(dst, 'Z')
-	setLength(dst[start:])
+	frame.SetLength(dst[start:])
 	return dst
 }
 

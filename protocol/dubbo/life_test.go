@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/protocol/dubbo/frame"
 	"github.com/sluice-gateway/sluice/protocol/dubbo/hessian"
 )
 
@@ -21,7 +22,7 @@ func pipePeer(cfg ClientConfig, f func(*peerConn)) *Client {
 		near, far := net.Pipe()
 		go func() {
 			defer far.Close()
-			f(&peerConn{Conn: far, fr: newFrameReader(far, 1<<20)})
+			f(&peerConn{Conn: far, fr: frame.NewReader(far, 1<<20)})
 		}()
 		return near, nil
 	}
@@ -34,19 +35,19 @@ func TestHeartbeatsKeepAlive(t *testing.T) {
 		var beats atomic.Int32
 		c := pipePeer(ClientConfig{}, func(pc *peerConn) {
 			for {
-				f, err := pc.fr.next()
+				f, err := pc.fr.Next()
 				if err != nil {
 					return
 				}
-				if f.isEvent() {
-					if f.flag != 0xe2 || string(f.body) != "N" {
-						t.Errorf("heartbeat %x %q", f.flag, f.body)
+				if f.IsEvent() {
+					if f.Flag != 0xe2 || string(f.Body) != "N" {
+						t.Errorf("heartbeat %x %q", f.Flag, f.Body)
 					}
 					beats.Add(1)
-					pc.send(appendHeartbeat(nil, hessian2, statusOK, f.id))
+					pc.send(frame.AppendHeartbeatAnswer(nil, frame.Hessian2, f.ID))
 					continue
 				}
-				pc.echo(f.id, f.body)
+				pc.echo(f.ID, f.Body)
 			}
 		})
 		call := func() {
@@ -77,11 +78,11 @@ func TestHeartbeatsMissed(t *testing.T) {
 		var beats atomic.Int32
 		c := pipePeer(ClientConfig{}, func(pc *peerConn) {
 			for {
-				f, err := pc.fr.next()
+				f, err := pc.fr.Next()
 				if err != nil {
 					return
 				}
-				if f.isEvent() {
+				if f.IsEvent() {
 					beats.Add(1)
 				}
 			}
@@ -104,18 +105,18 @@ func TestHeartbeatsMissed(t *testing.T) {
 
 // TestHeartbeatAnswered: some providers do send them.
 func TestHeartbeatAnswered(t *testing.T) {
-	answers := make(chan frame, 1)
+	answers := make(chan frame.Frame, 1)
 	p := startPeer(t, func(pc *peerConn) {
-		pc.send(appendHeartbeat(nil, flagRequest|flagTwoWay|hessian2, 0, 77))
+		pc.send(frame.AppendHeartbeat(nil, 77))
 		for {
-			f, err := pc.fr.next()
+			f, err := pc.fr.Next()
 			if err != nil {
 				return
 			}
-			if f.isEvent() {
+			if f.IsEvent() {
 				answers <- f
 			} else {
-				pc.echo(f.id, f.body)
+				pc.echo(f.ID, f.Body)
 			}
 		}
 	})
@@ -125,20 +126,12 @@ func TestHeartbeatAnswered(t *testing.T) {
 	}
 	select {
 	case f := <-answers:
-		if f.id != 77 || f.flag != 0x22 || f.status != statusOK {
-			t.Errorf("answer %+v", f.frameHeader)
+		if f.ID != 77 || f.Flag != 0x22 || f.Status != frame.StatusOK {
+			t.Errorf("answer %+v", f.Header)
 		}
 	case <-time.After(5 * time.Second):
 		t.Fatal("no answer to the heartbeat")
 	}
-}
-
-// readOnly and writeable are the frames by which a provider announces its stop and takes it back.
-func eventFrame(body []byte) []byte {
-	f := appendHeader(nil, flagRequest|flagEvent|hessian2, 0, 1)
-	f = append(f, body...)
-	setLength(f)
-	return f
 }
 
 func TestReadOnlyDrains(t *testing.T) {
@@ -175,14 +168,14 @@ func TestReadOnlyDrains(t *testing.T) {
 		}
 	}
 	call()
-	next <- eventFrame(eventReadOnly)
+	next <- frame.AppendEvent(nil, 1, frame.ReadOnly)
 	want(true)
 	call() // it goes on serving for some seconds
-	next <- eventFrame(eventReadOnly)
+	next <- frame.AppendEvent(nil, 1, frame.ReadOnly)
 	call() // told twice, as Dubbo does; once is passed on
-	next <- eventFrame(eventWriteable)
+	next <- frame.AppendEvent(nil, 1, frame.Writeable)
 	want(false)
-	next <- eventFrame(eventReadOnly)
+	next <- frame.AppendEvent(nil, 1, frame.ReadOnly)
 	want(true)
 	next <- nil // the process is gone: what listens there next is another one
 	want(false)
@@ -263,7 +256,7 @@ func TestException(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.class, func(t *testing.T) {
 			p := startPeer(t, func(pc *peerConn) {
-				pc.requests(func(id uint64, _ []byte) { pc.send(answerFrame(id, statusOK, generic(tt.class, tt.message))) })
+				pc.requests(func(id uint64, _ []byte) { pc.send(answerFrame(id, frame.StatusOK, generic(tt.class, tt.message))) })
 			})
 			c := testClient(t, ClientConfig{Address: p.address()})
 			_, err := callFor(c, 5*time.Second, "x")
@@ -283,7 +276,7 @@ func TestException(t *testing.T) {
 func TestVoid(t *testing.T) {
 	for _, kind := range []byte{0x92, 0x95} {
 		p := startPeer(t, func(pc *peerConn) {
-			pc.requests(func(id uint64, _ []byte) { pc.send(answerFrame(id, statusOK, []byte{kind, 'H', 'Z'})) })
+			pc.requests(func(id uint64, _ []byte) { pc.send(answerFrame(id, frame.StatusOK, []byte{kind, 'H', 'Z'})) })
 		})
 		c := testClient(t, ClientConfig{Address: p.address()})
 		for _, void := range []bool{true, false} {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/protocol/dubbo/frame"
 	"github.com/sluice-gateway/sluice/protocol/dubbo/hessian"
 )
 
@@ -25,7 +26,7 @@ type peer struct {
 
 type peerConn struct {
 	net.Conn
-	fr *frameReader
+	fr *frame.Reader
 	mu sync.Mutex
 }
 
@@ -50,7 +51,7 @@ func (p *peer) accept() {
 		if err != nil {
 			return
 		}
-		pc := &peerConn{Conn: nc, fr: newFrameReader(nc, 64<<20)}
+		pc := &peerConn{Conn: nc, fr: frame.NewReader(nc, 64<<20)}
 		p.mu.Lock()
 		p.conns = append(p.conns, pc)
 		p.mu.Unlock()
@@ -86,23 +87,23 @@ func (pc *peerConn) send(b []byte) {
 // requests runs f for each call; heartbeats are answered unless f is told of them.
 func (pc *peerConn) requests(f func(id uint64, body []byte)) {
 	for {
-		fr, err := pc.fr.next()
+		fr, err := pc.fr.Next()
 		if err != nil {
 			return
 		}
 		switch {
-		case fr.isEvent() && fr.isRequest() && fr.isTwoWay():
-			pc.send(appendHeartbeat(nil, hessian2, statusOK, fr.id))
-		case fr.isEvent():
+		case fr.IsEvent() && fr.IsRequest() && fr.IsTwoWay():
+			pc.send(frame.AppendHeartbeatAnswer(nil, frame.Hessian2, fr.ID))
+		case fr.IsEvent():
 		default:
-			f(fr.id, append([]byte(nil), fr.body...))
+			f(fr.ID, append([]byte(nil), fr.Body...))
 		}
 	}
 }
 
 // echo answers a call with its only argument.
 func (pc *peerConn) echo(id uint64, body []byte) {
-	pc.send(answerFrame(id, statusOK, append([]byte{0x91}, echoed(body)...)))
+	pc.send(answerFrame(id, frame.StatusOK, append([]byte{0x91}, echoed(body)...)))
 }
 
 // echoed gives the encoded argument of a call that testInvocation made.
@@ -114,7 +115,7 @@ func echoed(body []byte) []byte {
 			panic(err)
 		}
 	}
-	_, rest, _ := strings.Cut(string(d.Rest()), "[object")
+	_, rest, _ := strings.Cut(string(d.Rest()), "[object\x91")
 	d.Reset([]byte(rest), hessian.Options{})
 	if err := d.Skip(); err != nil {
 		panic(err)

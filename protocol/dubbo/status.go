@@ -7,28 +7,17 @@ import (
 	"strings"
 
 	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/protocol/dubbo/frame"
 )
 
-// The statuses of an answer's frame (org.apache.dubbo.remoting.exchange.Response).
+// Parts of the texts that come with a status, where the status alone says too little.
 const (
-	statusOK                   = 20
-	statusSerialization        = 25
-	statusClientTimeout        = 30
-	statusServerTimeout        = 31
-	statusChannelInactive      = 35
-	statusBadRequest           = 40
-	statusBadResponse          = 50
-	statusServiceNotFound      = 60
-	statusServiceError         = 70
-	statusServerError          = 80
-	statusClientError          = 90
-	statusThreadPoolExhausted  = 100
-	statusTextTooLarge         = "Data length too large: "
-	statusTextNoSuchMethod     = "No such method"
-	statusTextNoSuchMethodJava = "NoSuchMethodException"
-	statusTextNotExported      = "Not found exported service"
-	statusTextNotUnique        = "Not unique method"
-	statusTextCannotDecode     = "Fail to decode request"
+	textTooLarge         = "Data length too large: "
+	textNoSuchMethod     = "No such method"
+	textNoSuchMethodJava = "NoSuchMethodException"
+	textNotExported      = "Not found exported service"
+	textNotUnique        = "Not unique method"
+	textCannotDecode     = "Fail to decode request"
 )
 
 // statusError says what an answer with a status other than 20 means to the HTTP client. text is the provider's own
@@ -37,10 +26,10 @@ const (
 func statusError(status byte, text string, size int) *protocol.Error {
 	e := &protocol.Error{Status: 502, Code: protocol.CodeUpstreamProtocol, Message: "the provider could not handle the call"}
 	switch status {
-	case statusSerialization, statusBadResponse:
+	case frame.StatusSerialization, frame.StatusBadResponse:
 		// 3.3 answers 25 and 2.7 answers 50 when a result exceeds the provider's limit or cannot be encoded. A request over
 		// its limit is answered the same way; only the length in the text tells them apart.
-		_, after, tooLarge := strings.Cut(text, statusTextTooLarge)
+		_, after, tooLarge := strings.Cut(text, textTooLarge)
 		switch {
 		case tooLarge && leadingNumber(after) == size:
 			e.Status, e.Code, e.Message = 413, protocol.CodeBodyTooLarge, "the call is larger than the provider accepts"
@@ -49,35 +38,35 @@ func statusError(status byte, text string, size int) *protocol.Error {
 		default:
 			e.Message = "the provider could not encode its result"
 		}
-	case statusClientTimeout, statusServerTimeout:
+	case frame.StatusClientTimeout, frame.StatusServerTimeout:
 		e.Status, e.Code, e.Message = 504, protocol.CodeUpstreamTimeout, "the provider did not finish in time"
-	case statusChannelInactive:
+	case frame.StatusChannelInactive:
 		e.Code, e.Message = protocol.CodeUpstreamReset, "the provider is closing the connection"
-	case statusServiceNotFound:
+	case frame.StatusServiceNotFound:
 		e.Code, e.Message = protocol.CodeServiceMismatch, "the provider does not export the service"
-	case statusBadRequest:
+	case frame.StatusBadRequest:
 		// A service or a version that is not exported is answered with 40 by Dubbo 3: it cannot find the types to decode with.
-		if strings.Contains(text, statusTextCannotDecode) {
+		if strings.Contains(text, textCannotDecode) {
 			e.Code, e.Message = protocol.CodeServiceMismatch, "the provider does not export the service in this version"
 		} else {
 			e.Message = "the provider could not read the call"
 		}
-	case statusServiceError:
+	case frame.StatusServiceError:
 		switch {
-		case strings.Contains(text, statusTextNotExported):
+		case strings.Contains(text, textNotExported):
 			e.Code, e.Message = protocol.CodeServiceMismatch, "the provider does not export the service in this group and version"
-		case strings.Contains(text, statusTextNoSuchMethod), strings.Contains(text, statusTextNoSuchMethodJava):
+		case strings.Contains(text, textNoSuchMethod), strings.Contains(text, textNoSuchMethodJava):
 			e.Code, e.Message = protocol.CodeServiceMismatch, "the provider does not know a method with these parameter types"
-		case strings.Contains(text, statusTextNotUnique):
+		case strings.Contains(text, textNotUnique):
 			e.Code, e.Message = protocol.CodeNoDefinition, "the method is overloaded: name its parameter types in the route"
 		default:
 			// Conversions that this side did not foresee. Nothing tells them from a failure inside Dubbo itself.
 			e.Message = "the provider could not convert the arguments of the call"
 		}
-	case statusThreadPoolExhausted:
+	case frame.StatusThreadPoolExhausted:
 		// Refused before it ran, so that another instance may be asked.
 		e.Status, e.Code, e.Message, e.NotSent = 503, protocol.CodeUpstreamBusy, "the provider has no thread free", true
-	case statusServerError, statusClientError:
+	case frame.StatusServerError, frame.StatusClientError:
 		e.Message = "the provider failed while handling the call"
 	}
 	e.Cause = fmt.Errorf("dubbo status %d: %s", status, firstLines(text))

@@ -1,6 +1,7 @@
 package dubbo
 
 import (
+	"github.com/sluice-gateway/sluice/protocol/dubbo/frame"
 	"runtime"
 	"time"
 )
@@ -42,28 +43,28 @@ func (c *conn) send(cl *call, inv *Invocation, timeout int64) error {
 		return errBacklog
 	}
 	c.out.buf = appendRequest(c.out.buf, id, inv, c.cfg.target, timeout)
-	size := len(c.out.buf) - start - headerLen
+	size := len(c.out.buf) - start - frame.HeaderLen
 	if size > c.cfg.maxRequest {
 		c.out.buf = c.out.buf[:start]
 		c.mu.Unlock()
 		return tooLargeError(size, c.cfg.maxRequest)
 	}
 	cl.id, cl.start, cl.size = id, c.out.queued, size
-	c.out.queued += uint64(size + headerLen)
+	c.out.queued += uint64(size + frame.HeaderLen)
 	c.pending.add(cl) // before the frame can leave: its answer must find it
 	c.flushUnlock()
 	return nil
 }
 
 // sendFrame queues a frame that nobody waits for. Errors show up as the end of the connection.
-func (c *conn) sendFrame(frame []byte) {
+func (c *conn) sendFrame(f []byte) {
 	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()
 		return
 	}
-	c.out.buf = append(c.out.buf, frame...)
-	c.out.queued += uint64(len(frame))
+	c.out.buf = append(c.out.buf, f...)
+	c.out.queued += uint64(len(f))
 	c.flushUnlock()
 }
 
