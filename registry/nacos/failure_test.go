@@ -11,6 +11,9 @@ import (
 
 // TestServerFails puts one private server through everything that can happen to one.
 func TestServerFails(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow: starts a private server three times")
+	}
 	server := testbed.StartNacos(t)
 	kept, live := "kept", "live" // a persistent and an ephemeral instance
 	provider := newProvider(t, server.Addr())
@@ -140,6 +143,9 @@ func TestServerFails(t *testing.T) {
 }
 
 func TestLogin(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow: starts a private server")
+	}
 	server := testbed.StartNacos(t, testbed.WithAuth("nacos", "right"))
 	if err := server.Register(t.Context(), testbed.Instance{Service: "svc", IP: "10.0.0.1", Port: 80}); err != nil {
 		t.Fatal(err)
