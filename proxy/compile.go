@@ -30,6 +30,7 @@ type compiler struct {
 // given back.
 func (c *compiler) compile() (*Plan, []config.RefusedRoute) {
 	plan := &Plan{document: c.doc, limits: map[string]flowcontrol.Limits{}, at: time.Now(), log: c.log}
+	plan.lost = &compiled{config: &config.Route{Name: "-"}, counts: c.gateway.metrics.Route("-"), log: c.log}
 	builder := route.NewBuilder[*compiled]()
 	var refused []config.RefusedRoute
 	for i := range c.doc.Routes {
@@ -133,6 +134,7 @@ func (c *compiler) acquire(reg string, name registry.ServiceName, built *compile
 		return nil, err
 	}
 	built.release = append(built.release, func() { c.gateway.store.Release(svc) })
+	built.services = append(built.services, svc)
 	return svc, nil
 }
 

@@ -75,7 +75,6 @@ func New(opts Options) *Gateway {
 	}
 	g.definition = &definitions{catalogue: g.catalogue}
 	g.store = upstream.NewStore(opts.Logger, g.catalogue, opts.Components.Dialers)
-	g.server.lost = g.metrics.Route("-")
 	g.tasks.Go(func() { g.store.Run(ctx) })
 	return g
 }
@@ -114,6 +113,9 @@ func (g *Gateway) apply(doc *config.Document, first bool) error {
 	}
 	return nil
 }
+
+// settlePatience is how long a reload waits for registries to tell of services that are new in it.
+const settlePatience = 2 * time.Second
 
 // applyLocked builds everything that can fail, swaps, and then stops what is old.
 func (g *Gateway) applyLocked(doc *config.Document, first bool) error {
@@ -172,6 +174,9 @@ func (g *Gateway) applyLocked(doc *config.Document, first bool) error {
 		closeListeners(fresh)
 		discard()
 		return fmt.Errorf("apply flow control: %w", err)
+	}
+	if !first {
+		plan.settle(settlePatience)
 	}
 	g.server.plan.Store(plan)
 	g.switchListeners(doc, fresh)
@@ -238,7 +243,7 @@ func (g *Gateway) retire(old *Plan, oldLog, log *telemetry.AccessLog) {
 	if old == nil {
 		return
 	}
-	busy := freeIdle(old.routes)
+	busy := freeIdle(append(old.routes, old.lost))
 	done := func() {
 		if oldLog != log {
 			oldLog.Close()

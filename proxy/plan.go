@@ -8,6 +8,7 @@ import (
 	"github.com/sluice-gateway/sluice/flowcontrol"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/route"
+	"github.com/sluice-gateway/sluice/proxy/upstream"
 	"github.com/sluice-gateway/sluice/telemetry"
 )
 
@@ -15,6 +16,8 @@ import (
 type Plan struct {
 	table  *route.Table[*compiled]
 	routes []*compiled
+	// lost stands for the route of requests that match none; it has no handler.
+	lost   *compiled
 	limits map[string]flowcontrol.Limits
 	// document is what it was compiled from, without the routes that were refused.
 	document *config.Document
@@ -32,6 +35,24 @@ type compiled struct {
 	// taken over and the last request has ended.
 	inflight atomic.Int64
 	release  []func()
+	// services are those that the route names.
+	services []*upstream.Service
+}
+
+// settle waits until the registries have spoken of every service of the plan, so that a reload does not put a route in
+// force that could only answer 503 for the first moment. A registry that is down holds it up no longer than patience.
+func (p *Plan) settle(patience time.Duration) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for _, c := range p.routes {
+		for _, svc := range c.services {
+			select {
+			case <-svc.Answered():
+			case <-timer.C:
+				return
+			}
+		}
+	}
 }
 
 // Finish implements protocol.Finisher.

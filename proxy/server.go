@@ -4,15 +4,11 @@ import (
 	"context"
 	"sync/atomic"
 
-	"github.com/sluice-gateway/sluice/protocol"
-	"github.com/sluice-gateway/sluice/telemetry"
-)
+	"github.com/sluice-gateway/sluice/protocol")
 
 // server is the Handler that listeners hand requests to. It never returns an error.
 type server struct {
 	plan atomic.Pointer[Plan]
-	// lost stands for the route of requests that match none.
-	lost *telemetry.Route
 }
 
 // Serve implements protocol.Handler.
@@ -27,7 +23,7 @@ func (s *server) Serve(ctx context.Context, req *protocol.Request) (*protocol.Re
 		p := s.plan.Load()
 		c, ok, allow := p.table.Match(req)
 		if !ok {
-			return s.noRoute(p, req, allow), nil
+			c = p.lost
 		}
 		// A plan is given up when no request of it is counted. Counting first and looking again closes the gap between
 		// loading the pointer and being counted: whoever was too late sees the new plan.
@@ -35,6 +31,9 @@ func (s *server) Serve(ctx context.Context, req *protocol.Request) (*protocol.Re
 		if s.plan.Load() != p {
 			c.inflight.Add(-1)
 			continue
+		}
+		if !ok {
+			return c.noRoute(req, allow), nil
 		}
 		return c.serve(ctx, req), nil
 	}
@@ -62,29 +61,16 @@ func (c *compiled) serve(ctx context.Context, req *protocol.Request) *protocol.R
 }
 
 // noRoute answers a request that no route wants.
-func (s *server) noRoute(p *Plan, req *protocol.Request, allow string) *protocol.Response {
-	s.lost.Begin()
+func (c *compiled) noRoute(req *protocol.Request, allow string) *protocol.Response {
+	c.counts.Begin()
 	e := protocol.NewError(404, protocol.CodeNoRoute, "no route matches this host and path")
 	if allow != "" {
 		e = protocol.NewError(405, protocol.CodeMethodNotAllowed, "no route takes this method here")
 		e.Allow = allow
 	}
 	resp := render(req, e)
-	resp.OnClose(&lost{s.lost, p.log})
+	resp.OnClose(c)
 	return resp
-}
-
-// lost keeps the books of a request without a route.
-type lost struct {
-	counts *telemetry.Route
-	log    *telemetry.AccessLog
-}
-
-// Finish implements protocol.Finisher.
-func (l *lost) Finish(req *protocol.Request, resp *protocol.Response, err error) {
-	nanos := protocol.Now() - req.Start
-	l.counts.End(&req.Record, resp.Status, nanos)
-	l.log.Log(req, resp.Status, nanos)
 }
 
 // unanswered is the end of a route whose filters answer themselves.

@@ -19,6 +19,7 @@ type Service struct {
 	turn     atomic.Uint64
 	state    atomic.Pointer[state]
 	watch    *discovery.Subscription
+	answered chan struct{} // closed when the registry has spoken for the first time
 
 	refs int // guarded by store.mu
 
@@ -38,6 +39,9 @@ func identityOf(e *discovery.Endpoint) identity {
 
 // Key says which service it is.
 func (s *Service) Key() discovery.Key { return s.key }
+
+// Answered is closed when the registry has told the service's instances for the first time.
+func (s *Service) Answered() <-chan struct{} { return s.answered }
 
 // resolve implements resolver.
 func (s *Service) resolve(*protocol.Request) (*state, error) { return s.state.Load(), nil }
@@ -64,7 +68,9 @@ func (s *Service) apply(e *discovery.Endpoints) {
 	left := s.instances
 	s.instances = instances
 	s.finish(next)
-	s.state.Store(next)
+	if first := s.state.Swap(next); first.endpoints == nil {
+		close(s.answered)
+	}
 	for id, i := range left {
 		if now := instances[id]; now == nil || now.client != i.client {
 			s.store.leave(s.key, i)

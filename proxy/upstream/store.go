@@ -81,7 +81,7 @@ func (s *Store) Acquire(key discovery.Key, settings config.Service) (*Service, e
 			return svc, nil
 		}
 	}
-	svc := &Service{key: key, settings: Settings{settings, tlsConfig}, store: s, refs: 1}
+	svc := &Service{key: key, settings: Settings{settings, tlsConfig}, store: s, refs: 1, answered: make(chan struct{})}
 	first := &state{service: key.Service.String()}
 	svc.finish(first)
 	svc.state.Store(first)
