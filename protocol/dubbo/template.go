@@ -262,7 +262,7 @@ func (p *part) text(req *protocol.Request) (string, bool) {
 	return p.name, true
 }
 
-// find follows the pointer into body. What is not there is nil.
+// find follows the pointer into body. What is not there is nil. Errors are for the client.
 func (p *part) find(body []byte) ([]byte, error) {
 	for i, step := range p.pointer {
 		var err error
@@ -280,9 +280,8 @@ func (p *part) find(body []byte) ([]byte, error) {
 			err = &types.ArgumentError{Path: "$", Expected: "an object or an array", Got: "another value"}
 		}
 		if err != nil || body == nil {
-			var wrong *types.ArgumentError
-			if errors.As(err, &wrong) {
-				return nil, wrong.Prefix("body" + pathOf(p.pointer[:i]))
+			if err != nil {
+				err = argumentError(err, "body"+pathOf(p.pointer[:i]))
 			}
 			return nil, err
 		}
