@@ -19,7 +19,9 @@ type Catalogue struct {
 	logger *slog.Logger
 	dubbo  registry.MetadataFetcher
 
-	mu          sync.Mutex
+	leaving sync.WaitGroup // sources that Apply has replaced and that have not ended yet
+
+	mu          sync.Mutex // before a feed's
 	closed      bool
 	sources     map[string]*source
 	services    map[Key]*feed[Endpoints]
@@ -45,12 +47,25 @@ func New(logger *slog.Logger, dubbo registry.MetadataFetcher) *Catalogue {
 
 // Apply makes the running registries those of configs. A registry whose configuration has not changed is not touched.
 // One that has changed is replaced: subscribers keep the last state until the new one has spoken. One that is gone is
-// stopped. If any registry cannot be built nothing changes.
+// stopped, and has ended when Apply returns. If any registry cannot be built nothing changes.
 func (c *Catalogue) Apply(configs map[string]registry.Config) error {
+	left, err := c.apply(configs)
+	if err != nil {
+		return err
+	}
+	// Not under the lock: a registry may take its time to say goodbye, and its last push may be on the way to a subscriber
+	// that another goroutine is about to add.
+	defer c.leaving.Done()
+	stopAll(left)
+	return nil
+}
+
+// apply switches to configs and returns the sources to be stopped. Without an error it has added 1 to c.leaving.
+func (c *Catalogue) apply(configs map[string]registry.Config) ([]*source, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return errors.New("catalogue is closed")
+		return nil, errors.New("catalogue is closed")
 	}
 	fresh := map[string]*source{}
 	for _, name := range slices.Sorted(maps.Keys(configs)) {
@@ -62,7 +77,7 @@ func (c *Catalogue) Apply(configs map[string]registry.Config) error {
 			for _, s := range fresh {
 				s.stop()
 			}
-			return fmt.Errorf("build registry %q: %w", name, err)
+			return nil, fmt.Errorf("build registry %q: %w", name, err)
 		}
 		fresh[name] = src
 	}
@@ -78,10 +93,18 @@ func (c *Catalogue) Apply(configs map[string]registry.Config) error {
 		c.start(src)
 	}
 	c.followLocked()
-	for _, old := range left {
-		old.stop()
+	c.leaving.Add(1)
+	return left, nil
+}
+
+// stopAll ends sources side by side.
+func stopAll(sources []*source) {
+	for _, s := range sources {
+		s.cancel()
 	}
-	return nil
+	for _, s := range sources {
+		s.stop()
+	}
 }
 
 func (c *Catalogue) build(name string, cfg registry.Config) (*source, error) {
@@ -188,7 +211,7 @@ func subscribe[K comparable, T any](c *Catalogue, feeds map[K]*feed[T], key K, r
 	return s
 }
 
-// Close stops every registry and waits for all that runs on its behalf.
+// Close stops every registry and waits for all that runs on its behalf. Subscribers keep what they have.
 func (c *Catalogue) Close() {
 	c.mu.Lock()
 	c.closed = true
@@ -196,7 +219,6 @@ func (c *Catalogue) Close() {
 	clear(c.sources)
 	c.followLocked()
 	c.mu.Unlock()
-	for _, s := range left {
-		s.stop()
-	}
+	stopAll(left)
+	c.leaving.Wait()
 }

@@ -1,7 +1,9 @@
 package discovery
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
@@ -33,7 +35,7 @@ type Excluded struct {
 // Endpoints is the published state of one service. It never changes once published.
 type Endpoints struct {
 	Key Key
-	// Usable may be picked, in a stable order (by ID).
+	// Usable may be picked, in a stable order (by ID, then protocol, group and version).
 	Usable []Endpoint
 	// Excluded are known but not to be picked.
 	Excluded []Excluded
@@ -71,16 +73,15 @@ func fromSnapshot(key Key, s registry.Snapshot, at time.Time) *Endpoints {
 		seen[identity] = struct{}{}
 		e.Usable = append(e.Usable, ep)
 	}
-	slices.SortStableFunc(e.Usable, func(a, b Endpoint) int {
-		switch {
-		case a.ID < b.ID:
-			return -1
-		case a.ID > b.ID:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(e.Usable, func(a, b Endpoint) int { return compare(&a, &b) })
+	slices.SortStableFunc(e.Excluded, func(a, b Excluded) int { return compare(&a.Endpoint, &b.Endpoint) })
 	return e
+}
+
+// compare orders endpoints so that the order in which a registry happens to tell them makes no difference.
+func compare(a, b *Endpoint) int {
+	return cmp.Or(strings.Compare(a.ID, b.ID), strings.Compare(a.Protocol, b.Protocol),
+		strings.Compare(a.Group, b.Group), strings.Compare(a.Version, b.Version))
 }
 
 // sameAs reports whether a subscriber would notice no difference between e and o.

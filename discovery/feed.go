@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-
-	"github.com/sluice-gateway/sluice/registry"
 )
 
 // feed is one subject (a service's endpoints, a registry's list of names, a definition) with its subscribers. It follows
@@ -30,7 +28,8 @@ type Subscription struct {
 	once  sync.Once
 }
 
-// Close ends the subscription; its callback is not running any more when Close returns, unless Close was called by it.
+// Close ends the subscription: its callback is not running any more when Close returns, and is not called again. It must
+// not be called by a callback, which would wait for itself.
 func (s *Subscription) Close() { s.once.Do(func() { s.close(s) }) }
 
 func (f *feed[T]) follow(src *source) {
@@ -40,7 +39,7 @@ func (f *feed[T]) follow(src *source) {
 		return
 	}
 	f.stopLocked()
-	f.current = src
+	f.current, f.err = src, nil
 	if src == nil {
 		return
 	}
@@ -82,13 +81,13 @@ func (f *feed[T]) publish(gen int, src *source, v *T) {
 }
 
 func (f *feed[T]) ended(ctx context.Context, gen int, src *source, err error) {
-	if ctx.Err() != nil || errors.Is(err, registry.ErrNotListable) {
+	if ctx.Err() != nil {
 		return
 	}
 	if err == nil {
 		err = errors.New("the watch ended by itself")
 	}
-	src.report(src.stateNow(), err)
+	src.trouble(err)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if gen == f.gen {

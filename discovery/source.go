@@ -63,10 +63,11 @@ func (s *source) pushed() {
 	s.answered = true
 }
 
-func (s *source) stateNow() registry.State {
+// trouble notes an error that says nothing about the connection.
+func (s *source) trouble(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state
+	s.lastErr, s.errAt = err, time.Now()
 }
 
 func (s *source) status() RegistryStatus {
