@@ -88,6 +88,11 @@ const MaxSkipped = 20
 
 // Add appends a valid instance, or notes why it was skipped.
 func (s *Snapshot) Add(entry string, i Instance) {
+	// "localhost." is how some providers register a host that must not be replaced by an address. Go's resolver looks a
+	// single label up in the hosts file only without the final dot, where Java's takes both.
+	if label, ok := strings.CutSuffix(i.Host, "."); ok && !strings.Contains(label, ".") {
+		i.Host = label
+	}
 	if err := i.Validate(); err != nil {
 		s.Skip(entry, err.Error())
 		return
