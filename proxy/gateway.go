@@ -45,12 +45,12 @@ type Gateway struct {
 	cancel   context.CancelFunc
 	tasks    sync.WaitGroup // the store's housekeeping, retiring plans, listeners that serve or drain
 
-	mu        sync.Mutex // one Apply or Shutdown at a time
+	mu sync.Mutex // one apply or Shutdown at a time; both may take long, so nobody who only looks waits for it
+
+	statusMu  sync.Mutex // held for moments only; who changes listeners or log holds mu as well
 	listeners map[string]*listener
 	log       *telemetry.AccessLog
-
-	statusMu sync.Mutex
-	applied  applied
+	applied   applied
 }
 
 // applied is what status tells of the last Apply.
@@ -181,9 +181,9 @@ func (g *Gateway) applyLocked(doc *config.Document, first bool) error {
 	g.server.plan.Store(plan)
 	g.switchListeners(doc, fresh)
 	g.retire(old, g.log, log)
-	g.log = log
 
 	g.statusMu.Lock()
+	g.log = log
 	g.applied = applied{at: plan.at, refused: refused, kept: kept, startup: doc.Startup.Timeout}
 	g.statusMu.Unlock()
 	return nil
@@ -277,8 +277,8 @@ func freeIdle(routes []*compiled) (busy []*compiled) {
 
 // ReopenLogs makes the access log open its file anew, after rotation.
 func (g *Gateway) ReopenLogs() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.statusMu.Lock()
+	defer g.statusMu.Unlock()
 	g.log.Reopen()
 }
 

@@ -44,6 +44,8 @@ func closeListeners(list []*listener) {
 
 // switchListeners makes the document's listeners the ones that serve.
 func (g *Gateway) switchListeners(doc *config.Document, fresh []*listener) {
+	g.statusMu.Lock()
+	defer g.statusMu.Unlock()
 	wanted := map[string]bool{}
 	for _, cfg := range doc.Listeners {
 		wanted[cfg.Address] = true
@@ -86,6 +88,8 @@ func (g *Gateway) stopListeners(ctx context.Context) error {
 	for range g.listeners {
 		all = append(all, <-errs)
 	}
+	g.statusMu.Lock()
+	defer g.statusMu.Unlock()
 	clear(g.listeners)
 	return errors.Join(all...)
 }
@@ -116,8 +120,8 @@ func orNone(d time.Duration) time.Duration {
 
 // Address returns where a listener takes traffic, for those that were given port 0.
 func (g *Gateway) Address(name string) net.Addr {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.statusMu.Lock()
+	defer g.statusMu.Unlock()
 	for _, l := range g.listeners {
 		if l.config.Name == name {
 			return l.socket.Addr()

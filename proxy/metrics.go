@@ -102,8 +102,8 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.connections, float64(l.Stats.Open), l.Name)
 		gauge(c.parked, float64(l.Stats.Parked), l.Name)
 	}
-	c.gateway.mu.Lock()
+	c.gateway.statusMu.Lock()
 	dropped := c.gateway.log.Dropped()
-	c.gateway.mu.Unlock()
+	c.gateway.statusMu.Unlock()
 	counter(c.dropped, float64(dropped))
 }

@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluice-gateway/sluice/config"
@@ -64,11 +66,12 @@ func (g *Gateway) Status() Status {
 			})
 		}
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.statusMu.Lock()
+	defer g.statusMu.Unlock()
 	for _, l := range g.listeners {
 		st.Listeners = append(st.Listeners, ListenerStatus{Name: l.config.Name, Address: l.socket.Addr().String(), Stats: l.server.Stats()})
 	}
+	slices.SortFunc(st.Listeners, func(a, b ListenerStatus) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address)) })
 	return st
 }
 
