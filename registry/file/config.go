@@ -2,6 +2,7 @@ package file
 
 import (
 	"errors"
+	"path/filepath"
 	"sync"
 
 	"github.com/sluice-gateway/sluice/registry"
@@ -23,6 +24,13 @@ func (c *Config) Validate() error {
 		return errors.New("path: is missing")
 	}
 	return nil
+}
+
+// Resolve makes a relative path count from folder, where the document stands.
+func (c *Config) Resolve(folder string) {
+	if c.Path != "" && !filepath.IsAbs(c.Path) {
+		c.Path = filepath.Join(folder, c.Path)
+	}
 }
 
 // Build makes the registry. It reads nothing; Run does.
