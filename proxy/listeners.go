@@ -106,6 +106,7 @@ func (g *Gateway) serverConfig(cfg *config.Listener) http1.ServerConfig {
 			Idle: orNone(cfg.Timeouts.Idle), Write: orNone(cfg.Timeouts.Write),
 		},
 		TrustedProxies: cfg.TrustedProxies,
+		OnRefused:      g.server.refused,
 		Logger:         g.logger.With("listener", cfg.Name),
 	}
 }

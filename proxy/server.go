@@ -4,7 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 
-	"github.com/sluice-gateway/sluice/protocol")
+	"github.com/sluice-gateway/sluice/protocol"
+)
 
 // server is the Handler that listeners hand requests to. It never returns an error.
 type server struct {
@@ -71,6 +72,19 @@ func (c *compiled) noRoute(req *protocol.Request, allow string) *protocol.Respon
 	resp := render(req, e)
 	resp.OnClose(c)
 	return resp
+}
+
+// refused keeps the books of a request that a listener turned away before any route could see it.
+func (s *server) refused(req *protocol.Request, e *protocol.Error) {
+	c := s.plan.Load().lost
+	req.Record.Code, req.Record.Err = e.Code, e
+	nanos := int64(0)
+	if req.Start != 0 {
+		nanos = protocol.Now() - req.Start
+	}
+	c.counts.Begin()
+	c.counts.End(&req.Record, e.Status, nanos)
+	c.log.Log(req, e.Status, nanos)
 }
 
 // unanswered is the end of a route whose filters answer themselves.
