@@ -43,7 +43,11 @@ func newBed(t testing.TB, o testbed.ProviderOptions, cfg dubbo.ClientConfig) *be
 	b := &bed{t: t, provider: testbed.StartDubboProvider(t, o)}
 	cfg.Address = b.provider.Addr()
 	b.client = dubbo.NewClient(cfg)
-	b.catalog = dubbo.NewCatalog(newSource(t, zk), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	src := newSource(t, zk)
+	for _, service := range []dubbo.Service{{Interface: iface}, {Interface: iface, Group: "g1", Version: "1.0.0"}} {
+		src.await(t, service) // 2.7 publishes definitions some time after it has registered
+	}
+	b.catalog = dubbo.NewCatalog(src, nil)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -90,6 +94,24 @@ func (s *source) SubscribeDefinition(service dubbo.Service, notify func([]byte))
 	return func() {
 		cancel()
 		<-done
+	}
+}
+
+// await waits until the registry has a definition.
+func (s *source) await(t testing.TB, service dubbo.Service) {
+	t.Helper()
+	known := make(chan struct{})
+	var once sync.Once
+	stop := s.SubscribeDefinition(service, func(b []byte) {
+		if len(b) > 0 {
+			once.Do(func() { close(known) })
+		}
+	})
+	defer stop()
+	select {
+	case <-known:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("no definition of %s", service)
 	}
 }
 
