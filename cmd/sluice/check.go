@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -45,14 +46,16 @@ func load(cmd *cobra.Command, file string) (*config.Document, error) {
 		return nil, err
 	}
 	doc, err := parse(file, data)
+	if err == nil {
+		err = proxy.Check(components(), slog.New(slog.DiscardHandler), doc)
+	}
 	if err != nil {
-		_, _ = fmt.Fprint(cmd.ErrOrStderr(), explain(err, data))
-		return nil, errSaid
+		return nil, say(cmd, err, data)
 	}
 	return doc, nil
 }
 
-// parse is load without printing; the first mistake is no reason to keep quiet about the others.
+// parse reads a document; any mistake in it is an error.
 func parse(file string, data []byte) (*config.Document, error) {
 	parts := components()
 	doc, mistakes := config.Parse(file, data, parts.Kinds())
@@ -60,15 +63,19 @@ func parse(file string, data []byte) (*config.Document, error) {
 		return nil, mistakes
 	}
 	resolve(doc, file)
-	if err := proxy.Check(parts, slog.New(slog.DiscardHandler), doc); err != nil {
-		return nil, err
-	}
 	return doc, nil
+}
+
+// say prints what is wrong with a configuration.
+func say(cmd *cobra.Command, err error, data []byte) error {
+	_, _ = fmt.Fprint(cmd.ErrOrStderr(), explain(err, data))
+	return errSaid
 }
 
 // explain shows mistakes with the lines they stand in.
 func explain(err error, data []byte) string {
-	if mistakes, ok := err.(config.Problems); ok { //nolint:errorlint // Problems are never wrapped here
+	var mistakes config.Problems
+	if errors.As(err, &mistakes) {
 		return mistakes.Excerpt(data)
 	}
 	return err.Error() + "\n"

@@ -44,7 +44,6 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		Long:          "Sluice watches service registries, exposes the services behind them as plain HTTP, balances every\nrequest over their instances, and holds traffic inside flow-control rules.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)

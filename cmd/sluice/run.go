@@ -45,12 +45,11 @@ SIGHUP reads the file again and reopens the access log. SIGTERM and SIGINT stop 
 		}
 		doc, err := parse(file, data)
 		if err != nil {
-			_, _ = fmt.Fprint(cmd.ErrOrStderr(), explain(err, data))
-			return errSaid
+			return say(cmd, err, data)
 		}
 		p, err := start(doc, log)
 		if err != nil {
-			return err
+			return say(cmd, err, data)
 		}
 		hup := make(chan os.Signal, 1)
 		signal.Notify(hup, syscall.SIGHUP)
