@@ -133,6 +133,33 @@ func parseText(s string) ([]part, error) {
 	return parts, nil
 }
 
+// parseMethod reads a method's name, in which captures of the path stand by their mere names, as they do in the name of a
+// service. It is nil for a name without any.
+func parseMethod(s string) ([]part, error) {
+	if !strings.ContainsAny(s, "{}") {
+		return nil, nil
+	}
+	var parts []part
+	for s != "" {
+		text, rest, open := strings.Cut(s, "{")
+		name, after, closed := strings.Cut(rest, "}")
+		if strings.Contains(text, "}") || open != closed || strings.Contains(name, "{") {
+			return nil, fmt.Errorf("%q has a brace without its partner", s)
+		}
+		if text != "" {
+			parts = append(parts, part{name: text})
+		}
+		if open && name == "" {
+			return nil, fmt.Errorf("%q has a capture without a name", s)
+		}
+		if open {
+			parts = append(parts, part{kind: pathSource, name: name})
+		}
+		s = after
+	}
+	return parts, nil
+}
+
 func parsePlaceholder(s string) (part, error) {
 	if s == "body" {
 		return part{kind: bodySource}, nil

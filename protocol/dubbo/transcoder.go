@@ -71,17 +71,9 @@ func NewTranscoder(route Route, catalog *Catalog, part Part) (*Transcoder, error
 	if route.Unknown == "ignore" {
 		t.options.Unknown = types.IgnoreUnknown
 	}
-	method, err := parseText(route.Method)
-	if err != nil {
+	var err error
+	if t.dynamic, err = parseMethod(route.Method); err != nil {
 		return nil, fmt.Errorf("method: %w", err)
-	}
-	if strings.ContainsAny(route.Method, "{}") {
-		for _, p := range method {
-			if p.kind != constantSource && p.kind != pathSource {
-				return nil, fmt.Errorf("method: %q may hold captures of the path only", route.Method)
-			}
-		}
-		t.dynamic = method
 	}
 	if t.templates, err = parseTemplates(route.Args); err != nil {
 		return nil, err

@@ -494,7 +494,7 @@ func TestGroupsAndVersions(t *testing.T) {
 
 func TestDynamicMethod(t *testing.T) {
 	b := newBed(t, lab())
-	h := b.route(dubbo.Route{Method: "{path.method}"})
+	h := b.route(dubbo.Route{Method: "{method}"})
 	call := func(method string) (int, error) {
 		status, _, err := request{params: []protocol.Param{{Name: "method", Value: method}}, body: "5"}.serve(h)
 		return status, err
