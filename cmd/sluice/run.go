@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-gateway/sluice/admin"
 	"github.com/sluice-gateway/sluice/config"
 	"github.com/sluice-gateway/sluice/config/source"
+	"github.com/sluice-gateway/sluice/protocol/dubbo"
 	"github.com/sluice-gateway/sluice/proxy"
 )
 
@@ -71,7 +72,7 @@ type process struct {
 // start serves by doc.
 func start(doc *config.Document, logger *slog.Logger) (*process, error) {
 	p := &process{logger: logger, gateway: proxy.New(proxy.Options{
-		Components: components(), Logger: logger,
+		Components: components(), Logger: logger, Dubbo: &dubbo.MetadataFetcher{},
 	})}
 	if err := p.gateway.Start(doc); err != nil {
 		return nil, errors.Join(err, p.stop())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/sluice-gateway/sluice/protocol/dubbo/hessian"
@@ -40,6 +41,10 @@ func (f *MetadataFetcher) FetchMetadata(ctx context.Context, protocol, address, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	// "localhost." is how some providers register; Go's resolver wants the single label bare.
+	if label, port, ok := strings.Cut(address, ".:"); ok && !strings.Contains(label, ".") {
+		address = label + ":" + port
+	}
 	var info []byte
 	var err error
 	switch protocol {
