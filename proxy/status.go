@@ -71,7 +71,9 @@ func (g *Gateway) Status() Status {
 	for _, l := range g.listeners {
 		st.Listeners = append(st.Listeners, ListenerStatus{Name: l.config.Name, Address: l.socket.Addr().String(), Stats: l.server.Stats()})
 	}
-	slices.SortFunc(st.Listeners, func(a, b ListenerStatus) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address)) })
+	slices.SortFunc(st.Listeners, func(a, b ListenerStatus) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address))
+	})
 	return st
 }
 

@@ -86,7 +86,7 @@ func (x *serverExchange) respond(resp *protocol.Response) (again bool) {
 	o.discard()
 	x.fatal = true
 	x.req.Record.Err = readErr
-	if body != nil && length < 0 && old {
+	if length < 0 && old {
 		x.conn.sock.Reset() // an orderly end would look like the end of the body
 	}
 	return false

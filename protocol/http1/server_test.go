@@ -64,11 +64,11 @@ func TestTrailersGoBothWays(t *testing.T) {
 }
 
 func TestExpectContinue(t *testing.T) {
-	_, addr := startServer(t, ServerConfig{}, func(_ context.Context, req *protocol.Request) (*protocol.Response, error) {
+	_, addr := startServer(t, ServerConfig{}, func(ctx context.Context, req *protocol.Request) (*protocol.Response, error) {
 		if req.Path == "/no" {
 			return nil, protocol.NewError(403, protocol.CodeForbidden, "no")
 		}
-		return dumpHandler(nil, req)
+		return dumpHandler(ctx, req)
 	})
 	const head = " HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
 

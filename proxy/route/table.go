@@ -24,7 +24,6 @@ type Table[T any] struct {
 	exact    map[string]*node[T]
 	wildcard []wildcardHost[T] // longest suffix first
 	any      *node[T]
-	names    int
 }
 
 type wildcardHost[T any] struct {

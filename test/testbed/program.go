@@ -21,7 +21,7 @@ func StartProgram(tb testing.TB, name string, ready func(context.Context) error,
 		}
 		s.ready = ready
 		s.command = func() *exec.Cmd {
-			cmd := exec.Command(path, args...) //nolint:noctx // it ends by Stop or Kill
+			cmd := exec.Command(path, args...)
 			cmd.Dir = s.dir
 			return cmd
 		}

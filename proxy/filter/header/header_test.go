@@ -71,7 +71,7 @@ func TestErrorsPassUnchanged(t *testing.T) {
 	_, err := filtertest.Serve(filtertest.Request("GET http://h/"), func(context.Context, *protocol.Request) (*protocol.Response, error) {
 		return nil, want
 	}, filters...)
-	if err != want { //nolint:errorlint // the very same value
+	if err != want { // the very same value
 		t.Errorf("%v", err)
 	}
 }
