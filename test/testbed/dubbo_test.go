@@ -70,19 +70,29 @@ func TestProviderInNacos(t *testing.T) {
 			app := "users-" + version[:1]
 			StartDubboProvider(t, ProviderOptions{Version: version, Registry: "nacos://" + n.Addr(), Application: app})
 			for _, service := range []string{"providers:com.example.UserService:1.0.0:g1", "providers:com.example.UserService::"} {
-				found := list(t.Context(), n, Instance{Service: service})
-				mine := 0
-				for _, i := range found {
-					if i.Metadata["application"] == app && i.IP == "localhost." {
-						mine++
-					}
-				}
-				if mine != 1 {
-					t.Errorf("%s has %+v, want one of %s", service, found, app)
-				}
+				awaitProvider(t, n, service, app)
 			}
 		})
 	}
+}
+
+// awaitProvider waits for one instance of the application; the server lists a moment later what it has accepted.
+func awaitProvider(t *testing.T, n *Nacos, service, app string) {
+	t.Helper()
+	var found []listed
+	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		found = list(t.Context(), n, Instance{Service: service})
+		mine := 0
+		for _, i := range found {
+			if i.Metadata["application"] == app && i.IP == "localhost." {
+				mine++
+			}
+		}
+		if mine == 1 {
+			return
+		}
+	}
+	t.Errorf("%s has %+v, want one of %s", service, found, app)
 }
 
 func awaitChildren(t *testing.T, conn *zk.Conn, path string, want int) {
