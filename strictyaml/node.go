@@ -169,6 +169,9 @@ func integer(s string) (any, bool) {
 	case len(digits) > 1 && digits[0] == '0':
 		return nil, false
 	}
+	if base != 10 && (s == "" || s[0] == '+' || s[0] == '-') {
+		return nil, false // a sign behind the base, which ParseInt would take
+	}
 	if v, err := strconv.ParseInt(s, base, 64); err == nil {
 		return v, true
 	}
