@@ -43,6 +43,8 @@ type Informer interface {
 // Record is what the exchange leaves for logs and metrics. The rooms it passes fill it in; strings in it must outlive
 // the exchange's arena only as long as finishers run.
 type Record struct {
+	// Path is the one that the client asked for, before filters rewrote it.
+	Path string
 	// Route is the name of the matched route.
 	Route string
 	// Service and Instance are what the balancer chose last.

@@ -58,7 +58,8 @@ func (g *Gateway) switchListeners(doc *config.Document, fresh []*listener) {
 		l.server = http1.NewServer(&g.server, g.serverConfig(&l.config))
 		g.listeners[l.config.Address] = l
 		g.tasks.Go(func() {
-			if err := l.server.Serve(l.socket); err != nil {
+			// A gateway may be told to stop before this goroutine has begun.
+			if err := l.server.Serve(l.socket); err != nil && !errors.Is(err, http1.ErrServerClosed) {
 				g.logger.Error("listener stopped", "listener", l.config.Name, "error", err)
 			}
 		})

@@ -17,6 +17,7 @@ func (s *server) Serve(ctx context.Context, req *protocol.Request) (*protocol.Re
 	if req.Start == 0 {
 		req.Start = protocol.Now()
 	}
+	req.Record.Path = req.Path
 	if id := req.Header.Value(protocol.NameXRequestID); id != "" && req.ID == "" {
 		req.ID = id
 	}

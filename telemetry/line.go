@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -15,7 +16,7 @@ func appendLine(dst []byte, now time.Time, req *protocol.Request, status int, na
 	dst = append(dst, `","level":"INFO","msg":"request","method":`...)
 	dst = protocol.AppendJSONString(dst, req.Method)
 	dst = text(dst, "host", req.Authority)
-	dst = text(dst, "path", req.Path)
+	dst = text(dst, "path", cmp.Or(rec.Path, req.Path)) // a message that could not be read has no path of its own
 	if req.HasQuery {
 		dst = text(dst, "query", req.RawQuery)
 	}

@@ -93,12 +93,12 @@ sluice_http_requests_total{route="orders",status="5xx"} 2
 
 func exchange() *protocol.Request {
 	req := &protocol.Request{
-		Method: "GET", Authority: "shop", Path: "/a\"b", RawQuery: "x=1", HasQuery: true, Version: protocol.HTTP11, ID: "r1",
+		Method: "GET", Authority: "shop", Path: "/rewritten", RawQuery: "x=1", HasQuery: true, Version: protocol.HTTP11, ID: "r1",
 		Client: netip.MustParseAddr("192.0.2.7"),
 	}
 	req.Header.Add("User-Agent", "curl\x01")
 	req.Record = protocol.Record{
-		Route: "orders", Service: "orders", Instance: "10.0.0.1:80", Attempts: 2, UpstreamNanos: 1_234_567,
+		Path: "/a\"b", Route: "orders", Service: "orders", Instance: "10.0.0.1:80", Attempts: 2, UpstreamNanos: 1_234_567,
 		RequestBytes: 3, ResponseBytes: 5, Code: protocol.CodeUpstreamReset, Err: errors.New("line\nbreak"),
 	}
 	return req
@@ -128,6 +128,9 @@ func TestLine(t *testing.T) {
 		t.Error("not one line")
 	}
 	bare := appendLine(nil, time.Now(), &protocol.Request{Method: "GET", Path: "/"}, 200, 1)
+	if !strings.Contains(string(bare), `"path":"/"`) {
+		t.Errorf("no path: %s", bare)
+	}
 	for _, key := range []string{"route", "query", "client", "attempts", "code", "error"} {
 		if strings.Contains(string(bare), `"`+key+`"`) {
 			t.Errorf("%s has no value and is written: %s", key, bare)
