@@ -76,9 +76,9 @@ func say(cmd *cobra.Command, err error, data []byte) error {
 func explain(err error, data []byte) string {
 	var mistakes config.Problems
 	if errors.As(err, &mistakes) {
-		return mistakes.Excerpt(data)
+		return mistakes.Excerpt(data) + "\n"
 	}
-	return err.Error() + "\n"
+	return "sluice: " + err.Error() + "\n"
 }
 
 // resolver is implemented by plug-ins with paths, which are relative to the document and not to where sluice was started.
