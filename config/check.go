@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/sluice-gateway/sluice/strictyaml"
@@ -86,8 +87,11 @@ func (r *reader) addresses(doc *Document) {
 		if err != nil || port == "0" {
 			return // said by Validate, or any free port
 		}
-		if host == "0.0.0.0" || host == "::" {
-			host = ""
+		host = strings.ToLower(host)
+		if ip, err := netip.ParseAddr(host); err == nil { // one of several spellings
+			if host = ip.Unmap().String(); ip.Unmap().IsUnspecified() {
+				host = ""
+			}
 		}
 		for _, b := range all {
 			if b.port == port && (b.host == host || b.host == "" || host == "") {

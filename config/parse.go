@@ -83,16 +83,25 @@ func (r *reader) registry(_ *strictyaml.Decoder, n *strictyaml.Node, at *stricty
 			r.Decode(f.Value, at.Key(key), text)
 		}
 	}
+	read := []string{"name", "type"}
+	for _, f := range n.Fields {
+		// The type's section would not know what was meant; and without a type there is none.
+		if meant := strictyaml.Nearest(f.Key, read[:2]); meant != "" && n.Field(meant) == nil {
+			r.FaultAt(f.KeyPos, at.Key(f.Key).String(), strictyaml.Unknown("key", f.Key, read[:2]))
+			read = append(read, f.Key)
+		}
+	}
 	types := slices.Sorted(maps.Keys(r.kinds.Registries))
 	build, ok := r.kinds.Registries[reg.Type]
 	switch {
+	case reg.Type == "" && len(read) > 2:
 	case reg.Type == "":
 		r.Complain(n, at, missing("type", types...))
 	case !ok:
 		r.FaultAt(n.Field("type").Value.Pos, at.Key("type").String(), strictyaml.Unknown("type of registry", reg.Type, types))
 	default:
 		reg.Config = build()
-		r.Decode(n.Without("name", "type"), at, reg.Config)
+		r.Decode(n.Without(read...), at, reg.Config)
 	}
 }
 

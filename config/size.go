@@ -44,6 +44,9 @@ func parseSize(text string) (Size, bool) {
 	default:
 		return 0, false
 	}
+	if whole, err := strconv.ParseInt(text[:end], 10, 64); err == nil { // floats round above 2^53
+		return Size(whole << shift), whole <= math.MaxInt64>>shift
+	}
 	bytes := number * float64(int64(1)<<shift)
 	if bytes >= math.MaxInt64 || bytes != math.Trunc(bytes) {
 		return 0, false
