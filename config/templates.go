@@ -69,12 +69,24 @@ func (r *reader) placeholders(at, text string, captures []string) {
 	}
 }
 
-// argument checks one argument's template. A text that is not wholly in braces is a constant.
+// argument checks one argument's template: each placeholder of a text. The braces of "{{" and "}}" are the characters
+// themselves; what is left of them here is the transcoder's to judge.
 func argument(text string, captures []string) error {
-	if !strings.HasPrefix(text, "{") || !strings.HasSuffix(text, "}") {
-		return nil
+	for rest := strings.NewReplacer("{{", "", "}}", "").Replace(text); ; {
+		_, after, open := strings.Cut(rest, "{")
+		inner, tail, closed := strings.Cut(after, "}")
+		if !open || !closed {
+			return nil
+		}
+		if err := placeholder(inner, captures); err != nil {
+			return err
+		}
+		rest = tail
 	}
-	inner := text[1 : len(text)-1]
+}
+
+// placeholder checks what stands between two braces.
+func placeholder(inner string, captures []string) error {
 	if inner == "body" || strings.HasPrefix(inner, "body/") {
 		return nil
 	}

@@ -149,8 +149,8 @@ func parseMethod(s string) ([]part, error) {
 		if text != "" {
 			parts = append(parts, part{name: text})
 		}
-		if open && name == "" {
-			return nil, fmt.Errorf("%q has a capture without a name", s)
+		if open && (name == "" || strings.Contains(name, ".")) {
+			return nil, fmt.Errorf("%q may hold captures of the path only, as in {method}", s)
 		}
 		if open {
 			parts = append(parts, part{kind: pathSource, name: name})

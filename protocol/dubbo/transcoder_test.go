@@ -505,6 +505,10 @@ func TestDynamicMethod(t *testing.T) {
 	if status, err := call("nope"); status != 404 {
 		t.Errorf("unknown: %d %v", status, err)
 	}
+	prefixed := request{params: []protocol.Param{{Name: "kind", Value: "umb"}}, body: "5"}
+	if status, body, err := prefixed.serve(b.route(dubbo.Route{Method: "n{kind}er"})); status != 200 || err != nil {
+		t.Errorf("with text around the capture: %d %s %v", status, body, err)
+	}
 	if status, err := call("$invoke"); status != 404 {
 		t.Errorf("$invoke: %d %v", status, err)
 	}
@@ -533,6 +537,9 @@ func TestBadRoutes(t *testing.T) {
 		{"dynamic interface", dubbo.Route{Interface: "{path.i}", Method: "m"}, "is not the name of a Java interface"},
 		{"reserved method", dubbo.Route{Interface: "a.B", Method: "$invoke"}, "is not a method of a service"},
 		{"method from a query", dubbo.Route{Interface: "a.B", Method: "{query.m}"}, "captures of the path only"},
+		{"method from a nameless capture", dubbo.Route{Interface: "a.B", Method: "get{}"}, "captures of the path only"},
+		{"method with an open brace", dubbo.Route{Interface: "a.B", Method: "get{x"}, "without its partner"},
+		{"method with a stray brace", dubbo.Route{Interface: "a.B", Method: "{x}get}"}, "without its partner"},
 		{"unknown placeholder", dubbo.Route{Interface: "a.B", Method: "m", Args: []any{"x", "{pth.id}"}}, "args[1]: {pth.id} is none of"},
 		{"open brace", dubbo.Route{Interface: "a.B", Method: "m", Args: []any{"{path.id"}}, "args[0]"},
 		{"stray brace", dubbo.Route{Interface: "a.B", Method: "m", Args: []any{"a}"}}, "args[0]"},
