@@ -3,7 +3,6 @@ package dubbo
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -19,13 +18,16 @@ import (
 
 // overTriple calls GetMetadataInfo of MetadataServiceV2, which is gRPC over HTTP/2 without TLS.
 func overTriple(ctx context.Context, address, revision string) ([]byte, error) {
-	transport := &http2.Transport{
-		AllowHTTP: true,
-		DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, addr)
-		},
+	nc, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
 	}
-	defer transport.CloseIdleConnections()
+	defer nc.Close()
+	conn, err := new(http2.Transport).NewClientConn(nc)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close() // it ends the goroutine that reads
 	message := protowire.AppendTag(nil, 1, protowire.BytesType)
 	message = protowire.AppendString(message, revision)
 	body := append(make([]byte, 5), message...)
@@ -37,7 +39,7 @@ func overTriple(ctx context.Context, address, revision string) ([]byte, error) {
 	}
 	req.Header.Set("Content-Type", "application/grpc+proto")
 	req.Header.Set("Te", "trailers")
-	resp, err := transport.RoundTrip(req)
+	resp, err := conn.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
