@@ -23,7 +23,7 @@ func (c *transcoding) arguments(req *protocol.Request, o *overloads) (*plan, err
 	case req.RawQuery != "":
 		return c.fromQuery(req, o)
 	}
-	return c.choose(o, "nothing")
+	return c.choose(o, "")
 }
 
 // fromTemplates makes the arguments that the route describes.
@@ -35,7 +35,7 @@ func (c *transcoding) fromTemplates(req *protocol.Request, o *overloads) (*plan,
 		}
 		c.args = append(c.args, a)
 	}
-	return c.choose(o, strconv.Itoa(len(c.args))+" in the route")
+	return c.choose(o, " in the route")
 }
 
 func (c *transcoding) fromTemplate(req *protocol.Request, t *template) (argument, error) {
@@ -152,7 +152,7 @@ func (c *transcoding) fromBody(o *overloads) (*plan, error) {
 		if _, isNone := c.chooseQuietly(o); isNone && saysNothing(c.body) {
 			c.args = c.args[:0]
 		}
-		return c.choose(o, "one JSON value that is no array")
+		return c.choose(o, " JSON value that is no array")
 	}
 	var err error
 	if c.elements, err = types.Elements(c.elements[:0], c.body); err != nil {
@@ -170,7 +170,7 @@ func (c *transcoding) fromBody(o *overloads) (*plan, error) {
 		}
 		c.args = positional
 	}
-	return c.choose(o, strconv.Itoa(len(c.elements))+" in the array")
+	return c.choose(o, " in the array")
 }
 
 func elementRoot(i int) string {
@@ -224,7 +224,7 @@ func (c *transcoding) fromQuery(req *protocol.Request, o *overloads) (*plan, err
 		c.args = append(c.args, argument{root: "query." + name, text: value, has: true})
 		return true
 	})
-	return c.choose(o, strconv.Itoa(len(c.args))+" in the query")
+	return c.choose(o, " in the query")
 }
 
 // queryObject writes a query as a JSON object.
@@ -241,13 +241,17 @@ func queryObject(rawQuery string) []byte {
 	return append(doc, '}')
 }
 
-// choose picks the overload for c.args.
-func (c *transcoding) choose(o *overloads, got string) (*plan, error) {
+// choose picks the overload for c.args. where says in an error where they came from.
+func (c *transcoding) choose(o *overloads, where string) (*plan, error) {
 	if len(o.methods) == 1 {
-		if m := o.methods[0]; len(m.Params) != len(c.args) {
-			return nil, countError(m, got)
+		m := o.methods[0]
+		switch {
+		case len(m.Params) == len(c.args):
+			return o.plans[0], nil
+		case where == "":
+			return nil, countError(m, "nothing")
 		}
-		return o.plans[0], nil
+		return nil, countError(m, strconv.Itoa(len(c.args))+where)
 	}
 	m, err := types.Choose(o.methods, c.shapes()...)
 	if err != nil {
