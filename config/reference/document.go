@@ -24,6 +24,9 @@ func generate(root string) (string, error) {
 	doc := &config.Document{}
 	strictyaml.Defaults(doc)
 	w.section("", reflect.ValueOf(doc).Elem())
+	if len(w.missing) > 0 {
+		return "", fmt.Errorf("no source of the types %s", strings.Join(w.missing, ", "))
+	}
 	if err := w.plugins(root, "Types of registries", "Registries", registriesText); err != nil {
 		return "", err
 	}
@@ -37,6 +40,8 @@ func generate(root string) (string, error) {
 type writer struct {
 	strings.Builder
 	source *source
+	// missing are types whose source was not found.
+	missing []string
 }
 
 // row is one key.
@@ -57,8 +62,13 @@ func (w *writer) table(rows []row) {
 // section writes the table of a struct, whose value holds its defaults, and then those of the sections in it.
 func (w *writer) section(path string, v reflect.Value) {
 	t := v.Type()
+	src := w.source.types[t.Name()]
+	if src == nil {
+		w.missing = append(w.missing, t.Name())
+		return
+	}
 	if path != "" {
-		fmt.Fprintf(w, "## `%s`\n\n%s\n\n", path, meaning(last(path), t.Name(), w.source.types[t.Name()].doc))
+		fmt.Fprintf(w, "## `%s`\n\n%s\n\n", path, meaning(last(path), t.Name(), src.doc))
 	}
 	switch t {
 	case reflect.TypeFor[config.Registry]():
@@ -152,6 +162,9 @@ func plural(s string) string {
 	}
 	if items, ok := strings.CutPrefix(s, "list "); ok {
 		return "lists " + items
+	}
+	if items, ok := strings.CutPrefix(s, "mapping "); ok {
+		return "mappings " + items
 	}
 	if name, link, ok := strings.Cut(s, "]"); ok {
 		return name + "s]" + link
