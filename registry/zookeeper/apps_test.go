@@ -90,9 +90,9 @@ func TestApplicationWithRemoteMetadata(t *testing.T) {
 			r.writer.put(r.rdubbo(dir, "ff31"), metadataInfo("jprov", "ff31", "g1/lab.UserService:1.0.0:dubbo=21880", "lab.UserService:tri=21881", "other.S:dubbo=1"))
 			r.writer.live(r.rservices("jprov/localhost.:21880"), java33Node("jprov", "localhost.", 21880, "ff31", remote))
 			r.writer.put(r.rdubbo("mapping", iface), "other,jprov") // it may be written last
-			got := p.until("the instance", has("dubbo://localhost.:21880"))
+			got := p.until("the instance", has("dubbo://localhost:21880"))
 			want := registry.Instance{
-				Host: "localhost.", Port: 21880, Protocol: "dubbo", Weight: 1, Group: "g1", Version: "1.0.0",
+				Host: "localhost", Port: 21880, Protocol: "dubbo", Weight: 1, Group: "g1", Version: "1.0.0",
 				Metadata: map[string]string{
 					"application": "jprov", "methods": "hello,get", "timeout": "700", "timestamp": "1795369980045", "meta-v": "2.0.0",
 					"dubbo.metadata.revision": "ff31", "dubbo.metadata.storage-type": "remote",
@@ -102,7 +102,7 @@ func TestApplicationWithRemoteMetadata(t *testing.T) {
 				t.Error(d)
 			}
 			all := r.watch(registry.DubboService(iface, "*", "*"))
-			all.until("both services", has("dubbo://localhost.:21880", "tri://localhost.:21881"))
+			all.until("both services", has("dubbo://localhost:21880", "tri://localhost:21881"))
 			r.writer.remove(r.rservices("jprov/localhost.:21880"))
 			p.until("nobody", has())
 		})

@@ -186,12 +186,13 @@ func (b *snapshotBuilder) add(i registry.Instance) {
 	if at, twice := b.seen[id]; twice {
 		// The newer start counts: instances are warmed up by it. What was said by interface is more, and comes first.
 		if started(&i) > started(&b.snapshot.Instances[at]) && i.Metadata[revisionKey] == "" {
+			i.Host = b.snapshot.Instances[at].Host // as Add has left it
 			b.snapshot.Instances[at] = i
 		}
 		return
 	}
 	b.seen[id] = len(b.snapshot.Instances)
-	b.snapshot.Instances = append(b.snapshot.Instances, i)
+	b.snapshot.Add(i.Address(), i)
 }
 
 // started is when an instance was started, in milliseconds; 0 if it does not say.

@@ -40,9 +40,9 @@ func TestJavaProviders(t *testing.T) {
 			}
 			var one, both []string
 			for _, name := range protocols {
-				address := name + "://localhost.:" + strings.TrimPrefix(p.AddrOf(name), "127.0.0.1:")
+				address := name + "://localhost:" + strings.TrimPrefix(p.AddrOf(name), "127.0.0.1:")
 				if c.options.Protocols == nil {
-					address = name + "://localhost.:" + strings.TrimPrefix(p.Addr(), "127.0.0.1:")
+					address = name + "://localhost:" + strings.TrimPrefix(p.Addr(), "127.0.0.1:")
 				}
 				one, both = append(one, address), append(both, address, address)
 			}
