@@ -47,7 +47,7 @@ type simEvent struct {
 	begun   int64
 }
 
-type simQueue []simEvent
+type simQueue []simEvent //nolint:recvcheck // as container/heap has it
 
 func (q simQueue) Len() int           { return len(q) }
 func (q simQueue) Less(i, j int) bool { return q[i].at < q[j].at }
