@@ -2,6 +2,7 @@ package dubbo
 
 import (
 	"bytes"
+	"errors"
 	"strconv"
 	"unsafe"
 
@@ -264,8 +265,8 @@ func (c *transcoding) choose(o *overloads, where string) (*plan, error) {
 func (c *transcoding) chooseQuietly(o *overloads) (p *plan, none bool) {
 	m, err := types.Choose(o.methods, c.shapes()...)
 	if err != nil {
-		e, ok := err.(*types.OverloadError)
-		return nil, ok && !e.Ambiguous
+		var e *types.OverloadError
+		return nil, errors.As(err, &e) && !e.Ambiguous
 	}
 	return o.of(m), false
 }

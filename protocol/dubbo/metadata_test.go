@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/http2"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/sluice-gateway/sluice/protocol/dubbo/hessian"
@@ -48,19 +47,12 @@ func startTriple(t *testing.T, f http.HandlerFunc) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			new(http2.Server).ServeConn(nc, &http2.ServeConnOpts{Handler: f})
-		}
-	}()
+	server := &http.Server{Handler: f, Protocols: new(http.Protocols), ReadHeaderTimeout: time.Minute}
+	server.Protocols.SetUnencryptedHTTP2(true)
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ln) }()
 	t.Cleanup(func() {
-		ln.Close()
+		server.Close()
 		<-done
 	})
 	return ln.Addr().String()

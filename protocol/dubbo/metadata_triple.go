@@ -8,26 +8,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 
-	"golang.org/x/net/http2"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // overTriple calls GetMetadataInfo of MetadataServiceV2, which is gRPC over HTTP/2 without TLS.
 func overTriple(ctx context.Context, address, revision string) ([]byte, error) {
-	nc, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	conn, err := transport.NewClientConn(ctx, "http", address)
 	if err != nil {
 		return nil, err
 	}
-	defer nc.Close()
-	conn, err := new(http2.Transport).NewClientConn(nc)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close() // it ends the goroutine that reads
+	defer func() { _ = conn.Close() }() // it also ends the goroutine that reads
 	message := protowire.AppendTag(nil, 1, protowire.BytesType)
 	message = protowire.AppendString(message, revision)
 	body := append(make([]byte, 5), message...)

@@ -67,7 +67,7 @@ func parseTemplate(arg any, root string) (template, error) {
 		case err != nil:
 		case len(parts) == 1:
 			t.root = parts[0].describe(root)
-		case slices.ContainsFunc(parts, part.isBody):
+		case hasBody(parts):
 			err = errors.New("{body} cannot be a part of a text")
 		}
 		return t, err
@@ -78,9 +78,11 @@ func parseTemplate(arg any, root string) (template, error) {
 	return t, err
 }
 
-func (p part) isBody() bool { return p.kind == bodySource }
+func hasBody(parts []part) bool {
+	return slices.ContainsFunc(parts, func(p part) bool { return p.kind == bodySource })
+}
 
-func (p part) describe(root string) string {
+func (p *part) describe(root string) string {
 	switch p.kind {
 	case pathSource:
 		return "path." + p.name
@@ -272,7 +274,7 @@ func (t *template) merge() {
 }
 
 // usesBody reports whether the request's body must be read.
-func (t *template) usesBody() bool { return slices.ContainsFunc(t.parts, part.isBody) }
+func (t *template) usesBody() bool { return hasBody(t.parts) }
 
 // text looks up what a part other than the body stands for.
 func (p *part) text(req *protocol.Request) (string, bool) {
@@ -321,11 +323,10 @@ func element(array []byte, step string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	i, err := strconv.Atoi(step)
-	if err != nil || i < 0 || i >= len(all) {
-		return nil, nil
+	if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(all) {
+		return all[i], nil
 	}
-	return all[i], nil
+	return nil, nil // a step that is no index leads nowhere, like one past the end
 }
 
 func pathOf(steps []string) string {

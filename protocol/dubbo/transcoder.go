@@ -41,7 +41,9 @@ type Transcoder struct {
 	catalog   *Catalog
 
 	// entry is the definition of a route whose service is fixed; entries are those of the parts that requests chose.
-	entry   *Entry
+	entry *Entry
+	// recent is the entry that was used last, which nearly always is the one that is used next.
+	recent  atomic.Pointer[Entry]
 	mu      sync.Mutex
 	entries map[Service]*Entry
 	closed  bool
@@ -136,6 +138,9 @@ func (t *Transcoder) lookup(s Service) (*Entry, error) {
 	if t.entry != nil {
 		return t.entry, nil
 	}
+	if e := t.recent.Load(); e != nil && e.service == s {
+		return e, nil
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.entries[s]
@@ -146,6 +151,7 @@ func (t *Transcoder) lookup(s Service) (*Entry, error) {
 		e = t.catalog.Acquire(s)
 		t.entries[s] = e
 	}
+	t.recent.Store(e)
 	return e, nil
 }
 

@@ -1,9 +1,10 @@
 package dubbo
 
 import (
-	"github.com/sluice-gateway/sluice/protocol/dubbo/frame"
 	"runtime"
 	"time"
+
+	"github.com/sluice-gateway/sluice/protocol/dubbo/frame"
 )
 
 // The writing half of a connection: a promise to flush.

@@ -80,10 +80,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	for {
 		nc, err := ln.Accept()
 		if err != nil {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			delete(s.listeners, ln)
-			if s.stopping {
+			if s.remove(ln) {
 				return ErrStopped
 			}
 			return errors.Join(fmt.Errorf("accept: %w", err), ln.Close())
@@ -101,6 +98,14 @@ func (s *Server) add(ln net.Listener) bool {
 	s.listeners[ln] = struct{}{}
 	s.tasks.Add(1)
 	return true
+}
+
+// remove forgets a listener and reports whether the server is stopping.
+func (s *Server) remove(ln net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, ln)
+	return s.stopping
 }
 
 func (s *Server) start(nc net.Conn) {
