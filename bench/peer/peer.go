@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -77,17 +78,21 @@ func (p *Peer) await(ctx context.Context, path string) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
+	var last error
 	for {
 		err := ask(ctx, client, p.URL()+path)
 		if err == nil {
 			return nil
+		}
+		if ctx.Err() == nil {
+			last = err
 		}
 		select {
 		case <-tick.C:
 		case <-p.Done():
 			return errors.New("it ended")
 		case <-ctx.Done():
-			return fmt.Errorf("no answer in time: %w", err)
+			return fmt.Errorf("no answer in time: %w", last)
 		}
 	}
 }
@@ -103,7 +108,8 @@ func ask(ctx context.Context, client *http.Client, url string) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d", resp.StatusCode)
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
+		return fmt.Errorf("status %d: %s", resp.StatusCode, text)
 	}
 	return nil
 }
