@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -283,6 +285,20 @@ func until(t testing.TB, what func() string, ok func() bool) {
 			t.Fatalf("not within %v: %s", patience, what())
 		}
 	}
+}
+
+// runOnce runs the binary to its end and returns what it printed.
+func runOnce(t testing.TB, path string, args ...string) (string, int) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if exit != nil {
+		return string(out), exit.ExitCode()
+	}
+	return string(out), 0
 }
 
 func text(s string) func() string { return func() string { return s } }
