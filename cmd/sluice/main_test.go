@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -10,19 +8,16 @@ import (
 )
 
 // TestMain makes the test binary the command itself when a script runs "sluice".
-func TestMain(m *testing.M) { testscript.Main(leakChecked{m}, map[string]func(){"sluice": main}) }
-
-// leakChecked is goleak.VerifyTestMain in the shape that testscript asks for.
-type leakChecked struct{ m *testing.M }
-
-func (l leakChecked) Run() int {
-	code := l.m.Run()
-	if code != 0 {
+func TestMain(m *testing.M) {
+	testscript.Main(runner(func() (code int) {
+		// testscript ends the process, and tidies up before it.
+		goleak.VerifyTestMain(m, goleak.Cleanup(func(c int) { code = c }))
 		return code
-	}
-	if err := goleak.Find(); err != nil {
-		fmt.Fprintln(os.Stderr, "leaked goroutines:", err)
-		return 1
-	}
-	return 0
+	}), map[string]func(){"sluice": main})
 }
+
+// runner is what testscript asks for instead of a testing.M.
+type runner func() int
+
+// Run runs the tests.
+func (r runner) Run() int { return r() }
