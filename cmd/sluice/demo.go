@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -61,6 +62,7 @@ removes the folder.`,
 			return err
 		}
 		defer func() { err = errors.Join(err, p.stop()) }()
+		p.settle(cmd.Context())
 		if err := d.explain(cmd.OutOrStdout()); err != nil {
 			return err
 		}
@@ -69,6 +71,24 @@ removes the folder.`,
 		return err
 	}
 	return cmd
+}
+
+// settle waits until the gateway is ready, so that the very first request of whoever is fast is answered.
+func (p *process) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if ready, _ := p.gateway.Ready(); ready {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // usable returns address, or the same host with a free port if somebody else has that one.
