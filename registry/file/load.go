@@ -118,6 +118,9 @@ func (f *folder) definition(v any, named map[string][]byte) ([]byte, error) {
 		if err := json.Unmarshal(data, &object); err != nil {
 			return nil, fmt.Errorf("%s is not a JSON object: %w", v, err)
 		}
+		if object == nil {
+			return nil, fmt.Errorf("%s is not a JSON object, but null", v)
+		}
 		return data, nil
 	}
 	return nil, errors.New("must be the name of a JSON file, or the definition as a mapping")
