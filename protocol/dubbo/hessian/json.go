@@ -79,7 +79,7 @@ func appendDouble(dst []byte, v float64) []byte {
 	return append(dst, '.', '0')
 }
 
-// appendDate writes a moment with as many digits after the second as it needs.
+// appendDate writes a moment, with milliseconds unless there are none.
 func (d *Decoder) appendDate(dst []byte, ms int64) []byte {
 	if d.opts.DatesAsMillis {
 		return strconv.AppendInt(dst, ms, 10)
