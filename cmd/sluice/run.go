@@ -93,25 +93,25 @@ func listeners(doc *config.Document) []string {
 	return out
 }
 
-// manage opens the management address, closing the one before.
+// manage opens the management address, and then closes the one before. If that fails the one before stays.
 func (p *process) manage(address string) error {
-	old := p.admin
-	p.admin = nil
-	if old != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := old.Shutdown(ctx); err != nil {
-			p.logger.Warn("close management address", "error", err)
+	var fresh *admin.Server
+	if address != "off" {
+		var err error
+		if fresh, err = admin.Listen(address, p.gateway, version(), p.logger); err != nil {
+			return err
 		}
 	}
-	if address == "off" {
+	old := p.admin
+	p.admin = fresh
+	if old == nil {
 		return nil
 	}
-	fresh, err := admin.Listen(address, p.gateway, version(), p.logger)
-	if err != nil {
-		return err
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := old.Shutdown(ctx); err != nil {
+		p.logger.Warn("close management address", "error", err)
 	}
-	p.admin = fresh
 	return nil
 }
 
@@ -168,7 +168,8 @@ func (p *process) reload(file string, data []byte) {
 	}
 	if doc.Admin.Address != p.doc.Admin.Address {
 		if err := p.manage(doc.Admin.Address); err != nil {
-			p.logger.Error("no management address", "error", err)
+			p.logger.Error("the management address stays where it was", "error", err)
+			doc.Admin = p.doc.Admin // so that the next reload tries again
 		}
 	}
 	p.doc = doc
