@@ -69,15 +69,16 @@ type (
 		Problems []string `json:"problems"`
 	}
 	serviceDoc struct {
-		Name      string        `json:"name"`
-		Registry  string        `json:"registry"`
-		Kind      string        `json:"kind"`
-		Policy    string        `json:"policy"`
-		Answered  bool          `json:"answered"`
-		LastPush  *time.Time    `json:"lastPush,omitempty"`
-		Instances []instanceDoc `json:"instances"`
-		Excluded  []excludedDoc `json:"excluded,omitempty"`
-		Skipped   int           `json:"skipped,omitempty"`
+		Name     string `json:"name"`
+		Registry string `json:"registry"`
+		Kind     string `json:"kind"`
+		Policy   string `json:"policy"`
+		Answered bool   `json:"answered"`
+		// LastChange is when the registry told something new of it.
+		LastChange *time.Time    `json:"lastChange,omitempty"`
+		Instances  []instanceDoc `json:"instances"`
+		Excluded   []excludedDoc `json:"excluded,omitempty"`
+		Skipped    int           `json:"skipped,omitempty"`
 		// SkippedEntries name some of the entries that make no sense.
 		SkippedEntries []string `json:"skippedEntries,omitempty"`
 	}
@@ -175,7 +176,7 @@ func target(to *config.Target) string {
 func serviceOf(s upstream.ServiceStatus) serviceDoc {
 	out := serviceDoc{
 		Name: s.Key.Service.String(), Registry: s.Key.Registry, Kind: s.Key.Service.Kind.String(), Policy: s.Policy,
-		Answered: s.Answered, LastPush: when(s.At), Instances: []instanceDoc{}, Skipped: s.Skipped, SkippedEntries: s.SkippedEntries,
+		Answered: s.Answered, LastChange: when(s.At), Instances: []instanceDoc{}, Skipped: s.Skipped, SkippedEntries: s.SkippedEntries,
 	}
 	for _, i := range s.Instances {
 		out.Instances = append(out.Instances, instanceOf(i))

@@ -139,7 +139,7 @@ func TestStatus(t *testing.T) {
       "kind": "dubbo",
       "policy": "peakEWMA",
       "answered": true,
-      "lastPush": "TIME",
+      "lastChange": "TIME",
       "instances": [
         {
           "address": "10.0.0.5:20880",
@@ -160,7 +160,7 @@ func TestStatus(t *testing.T) {
       "kind": "plain",
       "policy": "roundRobin",
       "answered": true,
-      "lastPush": "TIME",
+      "lastChange": "TIME",
       "instances": [
         {
           "address": "ADDRESS0",

@@ -42,7 +42,7 @@ type Endpoints struct {
 	// Skipped are entries of the registry that make no sense; at most registry.MaxSkipped are kept.
 	Skipped      []registry.Skipped
 	SkippedCount int
-	// At is when the registry last said so.
+	// At is when the registry said so. Subscribers are not told when it says the same again.
 	At time.Time
 }
 

@@ -16,7 +16,7 @@ type ServiceStatus struct {
 	Policy string
 	// Answered is false until the registry has spoken.
 	Answered bool
-	// At is when the registry spoke last.
+	// At is when the registry told something new of it.
 	At        time.Time
 	Instances []InstanceStatus
 	// Excluded are instances that are known and not picked.
