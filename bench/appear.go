@@ -142,7 +142,7 @@ func serveName(ctx context.Context, name string) (port int, stop func(), err err
 	if !ok {
 		return 0, nil, errors.New("not a TCP listener")
 	}
-	return addr.Port, func() { server.Close(); <-ended }, nil
+	return addr.Port, func() { _ = server.Close(); <-ended }, nil
 }
 
 // awaitAnswers asks until an answer is name, or until ten in a row are not.

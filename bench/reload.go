@@ -119,7 +119,11 @@ func applied(log string) (parse, apply []float64, err error) {
 	}
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	for lines.Scan() {
-		var l struct{ Msg, Parse, Apply string }
+		var l struct {
+			Msg   string `json:"msg"`
+			Parse string `json:"parse"`
+			Apply string `json:"apply"`
+		}
 		if json.Unmarshal(lines.Bytes(), &l) != nil || l.Msg != "configuration applied" {
 			continue
 		}

@@ -35,7 +35,7 @@ func Envoy() Kind {
 func findEnvoy(ctx context.Context, cache string) (string, error) {
 	venv := filepath.Join(cache, "envoy-"+envoyVersion)
 	binaries := func() []string {
-		found, _ := filepath.Glob(filepath.Join(venv, "lib/python*/site-packages/envoy/_bin/envoy"))
+		found, _ := filepath.Glob(filepath.Join(venv, "lib", "python*", "site-packages", "envoy", "_bin", "envoy"))
 		return found
 	}
 	if len(binaries()) == 0 {

@@ -111,8 +111,15 @@ func parse(out string) (Result, error) {
 	}
 	line, _, _ = strings.Cut(line, "\n")
 	var r struct {
-		Requests, US, P50, P99                int64
-		Connect, Read, Write, Status, Timeout int64
+		Requests int64 `json:"requests"`
+		US       int64 `json:"us"`
+		P50      int64 `json:"p50"`
+		P99      int64 `json:"p99"`
+		Connect  int64 `json:"connect"`
+		Read     int64 `json:"read"`
+		Write    int64 `json:"write"`
+		Status   int64 `json:"status"`
+		Timeout  int64 `json:"timeout"`
 	}
 	if err := json.Unmarshal([]byte(line), &r); err != nil {
 		return Result{}, fmt.Errorf("read wrk's result: %w", err)

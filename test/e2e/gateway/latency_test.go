@@ -58,7 +58,10 @@ func (s *sluice) appear(events int, limit time.Duration, a, b *backend, register
 		s.untilFirst(b.name)
 		took = append(took, time.Since(began))
 		remove(a)
-		until(s.t, text(a.name+" is gone"), func() bool { return s.get("/").body == b.name && s.get("/").body == b.name })
+		until(s.t, text(a.name+" is gone"), func() bool {
+			one, two := s.get("/").body, s.get("/").body // both turns of a round
+			return one == b.name && two == b.name
+		})
 		a, b = b, a
 	}
 	slices.Sort(took)

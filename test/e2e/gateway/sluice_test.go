@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -252,29 +251,6 @@ func (s *sluice) untilAnswer(path string, code int, body string) {
 		last, err = s.do(http.MethodGet, path, "")
 		return err == nil && last.code == code && (body == "" || last.body == body)
 	})
-}
-
-// lines are the access log's, once n of them that match are written.
-func (s *sluice) lines(n int, match func(map[string]any) bool) []map[string]any {
-	s.t.Helper()
-	var found []map[string]any
-	until(s.t, func() string {
-		return fmt.Sprintf("%d lines in the access log; there are %d: %v", n, len(found), found)
-	}, func() bool {
-		text, err := os.ReadFile(s.accessLog)
-		if err != nil {
-			return false
-		}
-		found = nil
-		for line := range bytes.Lines(text) {
-			var fields map[string]any
-			if json.Unmarshal(line, &fields) == nil && match(fields) {
-				found = append(found, fields)
-			}
-		}
-		return len(found) >= n
-	})
-	return found
 }
 
 // until waits for a condition.
