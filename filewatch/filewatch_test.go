@@ -48,11 +48,17 @@ func read(path string) string {
 
 func watch(t *testing.T, w Watcher, paths ...string) *seen {
 	t.Helper()
+	return watchBy(t, w, read, paths...)
+}
+
+// watchBy is watch for somebody who looks at other things than contents.
+func watchBy(t *testing.T, w Watcher, view func(path string) string, paths ...string) *seen {
+	t.Helper()
 	s := &seen{change: make(chan struct{}, 1)}
 	w.Check = func() []string {
 		var all []string
 		for _, p := range paths {
-			all = append(all, read(p))
+			all = append(all, view(p))
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
