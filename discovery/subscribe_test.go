@@ -230,7 +230,7 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	busy(func(*rand.Rand) { c.Waiting(); c.Services(); c.Registries() })
-	for rev := range 50 {
+	for rev := range 20 {
 		apply(t, c, map[string]registry.Config{"a": w.config(rev / 2), "b": w.config(rev % 3)})
 	}
 	close(stop)

@@ -116,9 +116,28 @@ func TestSnippets(t *testing.T) {
 	}
 }
 
+// TestRegistrySnippets checks the sections that the registries' own pages show.
+func TestRegistrySnippets(t *testing.T) {
+	pages, err := filepath.Glob(filepath.Join(root, "registry/*/README.md"))
+	if err != nil || len(pages) < 4 {
+		t.Fatalf("pages %v, %v", pages, err)
+	}
+	for _, page := range pages {
+		found := false
+		for _, s := range snippets(t, page) {
+			if has(s.text, "registries") {
+				found = true
+				t.Run(filepath.Base(filepath.Dir(page)), s.checked)
+			}
+		}
+		if !found {
+			t.Errorf("%s shows no section", page)
+		}
+	}
+}
+
 func (s snippet) checked(t *testing.T) {
 	t.Helper()
-	t.Setenv("SLUICE_IS_CHECKED", "1")
 	if out, err := check(t, write(t, filepath.Join(t.TempDir(), "sluice.yaml"), s.completed())); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
