@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -173,4 +175,65 @@ func TestUnreadable(t *testing.T) {
 	must(t, os.Remove(path))
 	write(t, path, "1")
 	r.await("1")
+}
+
+// TestReloadWhileTheFileChanges: reloads from many goroutines and changes meet; contents come in their order, the last one
+// comes last, and whoever got a content may write to it.
+func TestReloadWhileTheFileChanges(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sluice.yaml")
+	write(t, path, "0")
+	contents := make(chan int, 10_000)
+	f := NewFile(path, func(err error) { t.Error(err) })
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- f.Run(ctx, func(data []byte) {
+			n, err := strconv.Atoi(string(data))
+			if err != nil {
+				t.Error(err)
+			}
+			for i := range data {
+				data[i] = 'x'
+			}
+			contents <- n
+		})
+	}()
+	var reloads sync.WaitGroup
+	for range 4 {
+		reloads.Go(func() {
+			for range 200 {
+				f.Reload()
+			}
+		})
+	}
+	const last = 50
+	for n := 1; n <= last; n++ {
+		write(t, path, strconv.Itoa(n))
+	}
+	reloads.Wait()
+	deadline := time.After(10 * time.Second)
+	for seen := -1; seen != last; {
+		select {
+		case n := <-contents:
+			if n < seen {
+				t.Fatalf("%d after %d", n, seen)
+			}
+			seen = n
+		case <-deadline:
+			t.Fatalf("the last content seen is %d", seen)
+		}
+	}
+	f.Reload()
+	select {
+	case n := <-contents:
+		if n != last {
+			t.Errorf("pushed %d again", n)
+		}
+	case <-deadline:
+		t.Error("not pushed again")
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
