@@ -1,5 +1,5 @@
-// Command prepare installs and builds what the tests need: Java, Maven and ZooKeeper from Debian's packages, the Nacos
-// server and both Dubbo providers from Maven Central. It does nothing when all is there. Run it before `go test`, whose
+// Command prepare installs and builds what the tests need: Java, Maven, ZooKeeper and a C compiler from Debian's packages, the
+// Nacos server and both Dubbo providers from Maven Central. It does nothing when all is there. Run it before `go test`, whose
 // time limit a cold build may break:
 //
 //	go run ./test/testbed/prepare
@@ -53,6 +53,10 @@ var packages = []struct{ name, proof string }{
 	{"maven", "/usr/bin/mvn"},
 	{"libzookeeper-java", "/usr/share/java/zookeeper.jar"},
 	{"libslf4j-java", "/usr/share/java/slf4j-simple.jar"},
+	// The race detector needs a C compiler.
+	{"gcc", "/usr/bin/gcc"},
+	{"libc6-dev", "/usr/include/stdio.h"},
+	{"curl", "/usr/bin/curl"}, // for .ci/shell
 }
 
 // installMissing asks apt for what is not there; only root may.
