@@ -152,7 +152,10 @@ func (x *serverExchange) openBody() error {
 	if !protocol.EqualFold(hd.expect, "100-continue") {
 		return refusal(errExpectation)
 	}
-	x.expects = req.Version >= protocol.HTTP11 && (hd.chunked || hd.contentLength > 0)
+	if x.expects = req.Version >= protocol.HTTP11 && (hd.chunked || hd.contentLength > 0); x.expects {
+		// The service decides (RFC 9110 section 10.1.1). Whoever reads the body without asking it makes beforeRead consent.
+		req.Header.AddKnown(protocol.NameExpect, "expect", "100-continue")
+	}
 	return nil
 }
 

@@ -37,6 +37,7 @@ func files(t testing.TB) *backend {
 		_, _ = io.Copy(w, content(r.PathValue("seed")))
 	})
 	mux.HandleFunc("GET /upgrade", upgrade)
+	mux.HandleFunc("POST /refuse", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 	return serveBy(t, "files", mux)
 }
 
@@ -115,8 +116,8 @@ func (s *sluice) open(path string, header ...string) *http.Response {
 	return resp
 }
 
-// TestContinue is a client that sends its body only when asked to. A refusal of the gateway's own comes instead of the
-// question.
+// TestContinue is a client that sends its body only when asked to. A refusal, the gateway's or the service's, comes instead
+// of the question.
 func TestContinue(t *testing.T) {
 	t.Parallel()
 	s := start(t, fmt.Sprintf(filesRoute, files(t).address())+`
@@ -134,6 +135,9 @@ func TestContinue(t *testing.T) {
 	}
 	if _, _, line := ask("/hash/small"); line != "HTTP/1.1 413 Request Entity Too Large" {
 		t.Errorf("a body that is too large is answered %q", line)
+	}
+	if _, _, line := ask("/refuse"); line != "HTTP/1.1 403 Forbidden" {
+		t.Errorf("a body that the service does not want is answered %q", line)
 	}
 	conn, r, line := ask("/hash")
 	if blank, err := r.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue" || blank != "\r\n" {
