@@ -220,7 +220,7 @@ type Balance struct {
 	Policy string `yaml:"policy"`
 }
 
-// UpstreamTLS is how instances are reached by TLS.
+// UpstreamTLS is how instances are reached by TLS. Relative files count from the document's folder.
 type UpstreamTLS struct {
 	// CA is a file of PEM certificates; empty means the system's.
 	CA string `yaml:"ca"`

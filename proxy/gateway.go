@@ -114,8 +114,12 @@ func (g *Gateway) apply(doc *config.Document, first bool) error {
 	return nil
 }
 
-// settlePatience is how long a reload waits for registries to tell of services that are new in it.
-const settlePatience = 2 * time.Second
+// How long an apply waits for registries to tell of services that are new in it. A start waits hardly at all: it is
+// readiness that says whether traffic should come, and a registry that is down must not hold up what needs none.
+const (
+	settleAtReload = 2 * time.Second
+	settleAtStart  = 100 * time.Millisecond
+)
 
 // applyLocked builds everything that can fail, swaps, and then stops what is old.
 func (g *Gateway) applyLocked(doc *config.Document, first bool) error {
@@ -175,8 +179,10 @@ func (g *Gateway) applyLocked(doc *config.Document, first bool) error {
 		discard()
 		return fmt.Errorf("apply flow control: %w", err)
 	}
-	if !first {
-		plan.settle(settlePatience)
+	if first {
+		plan.settle(settleAtStart)
+	} else {
+		plan.settle(settleAtReload)
 	}
 	g.server.plan.Store(plan)
 	g.switchListeners(doc, fresh)
@@ -284,8 +290,11 @@ func (g *Gateway) ReopenLogs() {
 
 // Shutdown stops serving: readiness fails at once; after delay listeners close, requests in flight finish, idle
 // connections are closed. When ctx ends first, what is left is cut, and its error returned.
+// A second Shutdown does nothing.
 func (g *Gateway) Shutdown(ctx context.Context, delay time.Duration) error {
-	g.draining.Store(true)
+	if g.draining.Swap(true) {
+		return nil
+	}
 	if delay > 0 {
 		timer := time.NewTimer(delay)
 		defer timer.Stop()

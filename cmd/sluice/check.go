@@ -81,14 +81,24 @@ func explain(err error, data []byte) string {
 	return "sluice: " + err.Error() + "\n"
 }
 
-// resolver is implemented by plug-ins with paths, which are relative to the document and not to where sluice was started.
+// resolver is implemented by plug-ins with paths.
 type resolver interface{ Resolve(folder string) }
 
+// resolve makes relative paths count from the document, and not from where sluice was started.
 func resolve(doc *config.Document, file string) {
 	folder := filepath.Dir(file)
 	for _, r := range doc.Registries {
 		if p, ok := r.Config.(resolver); ok {
 			p.Resolve(folder)
+		}
+	}
+	for i := range doc.Services {
+		if t := doc.Services[i].TLS; t != nil {
+			for _, path := range []*string{&t.CA, &t.Cert, &t.Key} {
+				if *path != "" && !filepath.IsAbs(*path) {
+					*path = filepath.Join(folder, *path)
+				}
+			}
 		}
 	}
 }
