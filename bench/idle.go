@@ -17,7 +17,12 @@ import (
 const idleConnections = 4000
 
 // idlePause is how long they are left alone before memory is read.
-const idlePause = 8 * time.Second
+func (o *options) idlePause() time.Duration {
+	if o.short {
+		return 3 * time.Second
+	}
+	return 8 * time.Second
+}
 
 // idle measures what a process takes that does nothing, and what each idle keep-alive connection adds.
 func idle(ctx context.Context, b *benchmark) error {
@@ -32,7 +37,7 @@ func idle(ctx context.Context, b *benchmark) error {
 	}
 	b.report.section("Idle", []string{"", "RSS after start, MB", fmt.Sprintf("with %d idle connections, MB", 2*idleConnections),
 		"KB per connection, all", fmt.Sprintf("KB per connection, second %d", idleConnections)}, rows,
-		"Every connection has had one answer and then rested for 8 s. The second half tells what a connection takes; the first "+
+		fmt.Sprintf("Every connection has had one answer and then rested for %v. ", b.idlePause())+"The second half tells what a connection takes; the first "+
 			"also pays for what opening thousands of them at once leaves in a heap or in a pool. RSS is the proportional share (Pss).")
 	return nil
 }
@@ -66,7 +71,7 @@ func (b *benchmark) idleOf(ctx context.Context, p program) ([]string, error) {
 				return nil, fmt.Errorf("open idle connections to %s: %w", p.Name, err)
 			}
 		}
-		if err := wait(ctx, idlePause); err != nil {
+		if err := wait(ctx, b.idlePause()); err != nil {
 			return nil, err
 		}
 		g, err := account.Of(running.Pid)
