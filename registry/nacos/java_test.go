@@ -42,7 +42,7 @@ func TestJavaDubbo(t *testing.T) {
 		return
 	}
 	at := func(name, protocol string) string {
-		return protocol + "://" + strings.Replace(running[name].AddrOf(protocol), "127.0.0.1", "localhost.", 1)
+		return protocol + "://" + strings.Replace(running[name].AddrOf(protocol), "127.0.0.1", "localhost", 1) // registered as "localhost."
 	}
 	want := []string{at("both", "dubbo"), at("both", "tri"), at("old", "dubbo"), at("instance", "dubbo")}
 	got := grouped.until("every provider, once", has(want...))
