@@ -24,6 +24,7 @@ type compiler struct {
 	gateway *Gateway
 	doc     *config.Document
 	log     *telemetry.AccessLog
+	leases  map[discovery.Key]*lease
 }
 
 // compile builds every route of the document. A route that cannot be built is left out and named; what it had taken is
@@ -43,7 +44,7 @@ func (c *compiler) compile() (*Plan, []config.RefusedRoute) {
 			}
 		}
 		if err != nil {
-			built.free()
+			built.free(c.gateway.store)
 			refused = append(refused, refusedRoute(r, err))
 			continue
 		}
@@ -128,14 +129,29 @@ func (c *compiler) target(r *config.Route, built *compiled) (protocol.Handler, e
 	return upstream.NewTarget(svc, int64(to.Timeout), to.Retries.Attempts), nil
 }
 
+// lease is one plan's hold on a service, shared by the routes that name it.
+type lease struct {
+	svc    *upstream.Service
+	routes int
+}
+
 func (c *compiler) acquire(reg string, name registry.ServiceName, built *compiled) (*upstream.Service, error) {
-	svc, err := c.gateway.store.Acquire(discovery.Key{Registry: reg, Service: name}, settings(c.doc, reg, name))
-	if err != nil {
-		return nil, err
+	key := discovery.Key{Registry: reg, Service: name}
+	l := c.leases[key]
+	if l == nil {
+		svc, err := c.gateway.store.Acquire(key, settings(c.doc, reg, name))
+		if err != nil {
+			return nil, err
+		}
+		l = &lease{svc: svc}
+		if c.leases == nil {
+			c.leases = map[discovery.Key]*lease{}
+		}
+		c.leases[key] = l
 	}
-	built.release = append(built.release, func() { c.gateway.store.Release(svc) })
-	built.services = append(built.services, svc)
-	return svc, nil
+	l.routes++
+	built.leases = append(built.leases, l)
+	return l.svc, nil
 }
 
 // registry resolves the name of a registry, which may be left out where there is only one.

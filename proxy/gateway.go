@@ -152,14 +152,14 @@ func (g *Gateway) applyLocked(doc *config.Document, first bool) error {
 	doc, refused, kept := withEarlier(doc, old)
 	plan, more := (&compiler{gateway: g, doc: doc, log: log}).compile()
 	if len(more) > 0 && first {
-		plan.abandon()
+		plan.abandon(g.store)
 		closeListeners(fresh)
 		discard()
 		return problems(more)
 	}
 	if len(more) > 0 {
 		// What parses but cannot be built is refused alike, so its earlier version is looked for as well.
-		plan.abandon()
+		plan.abandon(g.store)
 		again := *doc
 		again.Routes = slices.DeleteFunc(slices.Clone(doc.Routes), func(r config.Route) bool {
 			return slices.ContainsFunc(more, func(x config.RefusedRoute) bool { return x.Name == r.Name })
@@ -174,7 +174,7 @@ func (g *Gateway) applyLocked(doc *config.Document, first bool) error {
 		}
 	}
 	if err := g.flow.Apply(plan.limits); err != nil {
-		plan.abandon()
+		plan.abandon(g.store)
 		closeListeners(fresh)
 		discard()
 		return fmt.Errorf("apply flow control: %w", err)
@@ -235,9 +235,9 @@ func problems(refused []config.RefusedRoute) error {
 }
 
 // abandon releases a plan that never served.
-func (p *Plan) abandon() {
+func (p *Plan) abandon(store *upstream.Store) {
 	for _, c := range p.routes {
-		c.free()
+		c.free(store)
 	}
 }
 
@@ -249,7 +249,7 @@ func (g *Gateway) retire(old *Plan, oldLog, log *telemetry.AccessLog) {
 	if old == nil {
 		return
 	}
-	busy := freeIdle(append(old.routes, old.lost))
+	busy := g.freeIdle(append(old.routes, old.lost))
 	done := func() {
 		if oldLog != log {
 			oldLog.Close()
@@ -264,19 +264,19 @@ func (g *Gateway) retire(old *Plan, oldLog, log *telemetry.AccessLog) {
 		defer tick.Stop()
 		for len(busy) > 0 {
 			<-tick.C
-			busy = freeIdle(busy)
+			busy = g.freeIdle(busy)
 		}
 		done()
 	})
 }
 
-func freeIdle(routes []*compiled) (busy []*compiled) {
+func (g *Gateway) freeIdle(routes []*compiled) (busy []*compiled) {
 	for _, c := range routes {
 		if c.inflight.Load() > 0 {
 			busy = append(busy, c)
 			continue
 		}
-		c.free()
+		c.free(g.store)
 	}
 	return busy
 }

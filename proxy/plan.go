@@ -35,8 +35,8 @@ type compiled struct {
 	// taken over and the last request has ended.
 	inflight atomic.Int64
 	release  []func()
-	// services are those that the route names.
-	services []*upstream.Service
+	// leases are the services that the route names.
+	leases []*lease
 }
 
 // settle waits until the registries have spoken of every service of the plan, so that a reload does not put a route in
@@ -45,9 +45,9 @@ func (p *Plan) settle(patience time.Duration) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for _, c := range p.routes {
-		for _, svc := range c.services {
+		for _, l := range c.leases {
 			select {
-			case <-svc.Answered():
+			case <-l.svc.Answered():
 			case <-timer.C:
 				return
 			}
@@ -66,9 +66,15 @@ func (c *compiled) Finish(req *protocol.Request, resp *protocol.Response, err er
 	c.inflight.Add(-1)
 }
 
-func (c *compiled) free() {
+// free gives up what the route holds. The routes of one plan are freed by one goroutine at a time.
+func (c *compiled) free(store *upstream.Store) {
 	for _, release := range c.release {
 		release()
 	}
-	c.release = nil
+	for _, l := range c.leases {
+		if l.routes--; l.routes == 0 {
+			store.Release(l.svc)
+		}
+	}
+	c.release, c.leases = nil, nil
 }

@@ -59,11 +59,12 @@ func ParsePattern(source string) (*Pattern, error) {
 		return nil, errors.New(`a path pattern begins with "/"`)
 	}
 	p := &Pattern{source: source}
-	seen := map[string]bool{}
+	var seen map[string]bool
 	parts, err := split(source[1:])
 	if err != nil {
 		return nil, err
 	}
+	p.segments = make([]segment, 0, len(parts))
 	for i, part := range parts {
 		seg, err := parseSegment(part)
 		if err != nil {
@@ -76,6 +77,9 @@ func ParsePattern(source string) (*Pattern, error) {
 			if n != "" && seen[n] {
 				return nil, fmt.Errorf("capture %q stands twice", n)
 			}
+			if seen == nil {
+				seen = map[string]bool{}
+			}
 			seen[n] = true
 		}
 		p.segments = append(p.segments, seg)
@@ -85,7 +89,7 @@ func ParsePattern(source string) (*Pattern, error) {
 
 // split cuts at slashes outside braces, because an expression may hold one.
 func split(s string) ([]string, error) {
-	var parts []string
+	parts := make([]string, 0, strings.Count(s, "/")+1)
 	depth, start := 0, 0
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
@@ -119,6 +123,11 @@ func split(s string) ([]string, error) {
 
 func parseSegment(part string) (segment, error) {
 	seg := segment{text: part}
+	if strings.IndexByte(part, '*') < 0 && strings.IndexByte(part, '{') < 0 {
+		text, err := normalLiteral(part)
+		seg.text = text
+		return seg, err
+	}
 	if part == "**" {
 		seg.kind, seg.names = rest, []string{""}
 		return seg, nil
@@ -245,6 +254,9 @@ func checkExpression(re string) error {
 
 // normalLiteral brings text into the normal form of Request.Path: what needs escaping is escaped, what does not is not.
 func normalLiteral(s string) (string, error) {
+	if isNormal(s) {
+		return s, nil
+	}
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -277,6 +289,16 @@ func normalLiteral(s string) (string, error) {
 		return "", errors.New("dot segments are resolved before a path is matched, so this would match nothing")
 	}
 	return out, nil
+}
+
+// isNormal reports whether s is in normal form beyond doubt; most text of patterns is.
+func isNormal(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; !unreserved(c) || c == '.' {
+			return false
+		}
+	}
+	return true
 }
 
 // unreserved is RFC 3986 section 2.3.
