@@ -120,6 +120,7 @@ func (c *compiler) target(r *config.Route, built *compiled) (protocol.Handler, e
 			return settings(c.doc, reg, n)
 		})
 		built.release = append(built.release, d.Close)
+		built.answered = append(built.answered, d.Answered())
 		return upstream.NewDynamicTarget(d, int64(to.Timeout), to.Retries.Attempts), nil
 	}
 	svc, err := c.acquire(reg, name, built)
@@ -151,6 +152,7 @@ func (c *compiler) acquire(reg string, name registry.ServiceName, built *compile
 	}
 	l.routes++
 	built.leases = append(built.leases, l)
+	built.answered = append(built.answered, l.svc.Answered())
 	return l.svc, nil
 }
 

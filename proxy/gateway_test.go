@@ -206,7 +206,8 @@ func TestFlowControl(t *testing.T) {
 func TestReloadChangesRoutesWithoutLosingRequests(t *testing.T) {
 	a, b := echo(t, "A"), echo(t, "B")
 	doc := func(to string) string {
-		return registries(fmt.Sprintf("a: [%q]", a), fmt.Sprintf("b: [%q]", b)) + "routes: [{name: r, match: {path: /**}, to: {service: " + to + "}}]\n"
+		return registries(fmt.Sprintf("a: [%q]", a), fmt.Sprintf("b: [%q]", b)) + "routes: [{name: r, match: {path: /**}, to: {service: " + to + "}}," +
+			" {name: by-name, match: {path: \"/by-name/{s}/**\"}, to: {service: \"{s}\"}}]\n"
 	}
 	g := start(t, doc("a"))
 	g.ready()
@@ -222,9 +223,11 @@ func TestReloadChangesRoutesWithoutLosingRequests(t *testing.T) {
 				default:
 				}
 				sent.Add(1)
-				if got := g.get("/x"); !strings.HasPrefix(got, "200") {
-					wrong.Add(1)
-					t.Log(got)
+				for _, path := range []string{"/x", "/by-name/a/x"} {
+					if got := g.get(path); !strings.HasPrefix(got, "200") {
+						wrong.Add(1)
+						t.Log(path, got)
+					}
 				}
 			}
 		})
@@ -240,7 +243,7 @@ func TestReloadChangesRoutesWithoutLosingRequests(t *testing.T) {
 	if wrong.Load() > 0 || sent.Load() < 40 {
 		t.Errorf("%d of %d requests failed", wrong.Load(), sent.Load())
 	}
-	eventually(t, func() bool { return len(g.store.Status()) == 1 })
+	eventually(t, func() bool { return len(g.store.Status()) == 2 }) // a and b, once each
 }
 
 func TestOldPlanServesItsRequestsToTheEnd(t *testing.T) {

@@ -35,8 +35,9 @@ type compiled struct {
 	// taken over and the last request has ended.
 	inflight atomic.Int64
 	release  []func()
-	// leases are the services that the route names.
-	leases []*lease
+	// leases are the services that the route names; answered are closed when the registries have spoken of what it needs.
+	leases   []*lease
+	answered []<-chan struct{}
 }
 
 // settle waits until the registries have spoken of every service of the plan, so that a reload does not put a route in
@@ -45,9 +46,9 @@ func (p *Plan) settle(patience time.Duration) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for _, c := range p.routes {
-		for _, l := range c.leases {
+		for _, answered := range c.answered {
 			select {
-			case <-l.svc.Answered():
+			case <-answered:
 			case <-timer.C:
 				return
 			}

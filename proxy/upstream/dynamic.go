@@ -80,6 +80,7 @@ type Dynamic struct {
 	services atomic.Pointer[map[string]*Service]
 	watch    *discovery.Subscription
 	listed   chan struct{} // one token: a list is waiting
+	answered chan struct{} // closed when the first list is followed
 	list     atomic.Pointer[registry.ServiceSet]
 	cancel   context.CancelFunc
 	done     sync.WaitGroup
@@ -89,7 +90,7 @@ type Dynamic struct {
 func (s *Store) AcquireDynamic(reg, group string, t Template, settings func(registry.ServiceName) config.Service) *Dynamic {
 	d := &Dynamic{
 		store: s, registry: reg, group: group, template: t, settings: settings,
-		logger: s.logger.With("registry", reg), listed: make(chan struct{}, 1),
+		logger: s.logger.With("registry", reg), listed: make(chan struct{}, 1), answered: make(chan struct{}),
 	}
 	d.services.Store(&map[string]*Service{})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -137,12 +138,20 @@ func (d *Dynamic) follow(set *registry.ServiceSet) {
 		next[name.Name] = svc
 	}
 	d.services.Store(&next)
+	select {
+	case <-d.answered:
+	default:
+		close(d.answered)
+	}
 	for name, svc := range old {
 		if next[name] == nil {
 			d.store.Release(svc)
 		}
 	}
 }
+
+// Answered is closed when the registry has listed its services for the first time.
+func (d *Dynamic) Answered() <-chan struct{} { return d.answered }
 
 // Close releases every service.
 func (d *Dynamic) Close() {
