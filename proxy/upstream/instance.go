@@ -19,9 +19,8 @@ type instance struct {
 	load     *balance.Load
 }
 
-// serve sends the request and keeps the instance's books.
-func (i *instance) serve(ctx context.Context, req *protocol.Request) (*protocol.Response, error) {
-	start := protocol.Now()
+// serve sends the request and keeps the instance's books. start is the present.
+func (i *instance) serve(ctx context.Context, req *protocol.Request, start int64) (*protocol.Response, error) {
 	req.Record.Service, req.Record.Instance = i.service, i.endpoint.ID
 	req.Record.Attempts++
 	i.load.Begin()

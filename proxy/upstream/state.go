@@ -43,7 +43,8 @@ func (s *state) serve(ctx context.Context, req *protocol.Request, tried []*balan
 	if len(s.instances) == 0 {
 		return nil, nil, s.noInstance()
 	}
-	i := s.instances[s.picker.Pick(protocol.Now(), tried)]
-	resp, err := i.serve(ctx, req)
+	now := protocol.Now()
+	i := s.instances[s.picker.Pick(now, tried)]
+	resp, err := i.serve(ctx, req, now)
 	return resp, i, err
 }

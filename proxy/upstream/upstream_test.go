@@ -404,7 +404,7 @@ func TestPanicLeavesNoCount(t *testing.T) {
 	i := &instance{client: panicking{}, load: load}
 	func() {
 		defer func() { _ = recover() }()
-		_, _ = i.serve(context.Background(), &protocol.Request{})
+		_, _ = i.serve(context.Background(), &protocol.Request{}, protocol.Now())
 	}()
 	if load.InFlight() != 0 {
 		t.Error("a panic left its request in flight")
