@@ -96,7 +96,7 @@ func FuzzCookieValue(f *testing.F) {
 	f.Add(`sid="quoted"`, "sid")
 	f.Fuzz(func(t *testing.T, line, name string) {
 		cookies, err := http.ParseCookie(line)
-		if err != nil {
+		if err != nil || strings.ContainsAny(line, "\r\n") { // no field's value has these, and net/http trims them
 			return
 		}
 		var h protocol.Header
