@@ -112,7 +112,7 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	stopping  chan struct{} // closed when Shutdown or Close begins
 	empty     chan struct{} // made by who waits for the last connection to go
-	room      chan struct{} // holds a token when a connection has gone
+	room      chan struct{} // holds a token when there may be room for a connection
 	serving   sync.WaitGroup
 }
 
@@ -137,6 +137,7 @@ func NewServer(h protocol.Handler, cfg ServerConfig) *Server {
 func (s *Server) Configure(cfg ServerConfig) {
 	d := cfg.withDefaults()
 	s.settings.Store(&d)
+	s.roomChanged() // the limit may have been raised
 }
 
 // Stats counts.
@@ -258,11 +259,16 @@ func (s *Server) remove(c *conn) {
 	if c.next != nil {
 		c.next.prev = c.prev
 	}
+	if s.open.Add(-1) == 0 && s.empty != nil { // nothing is added any more once empty was made
+		close(s.empty)
+	}
+	s.roomChanged() // after the count has gone down: who takes the token looks at it, and waits again if it finds no room
+}
+
+// roomChanged lets who waits for room look again.
+func (s *Server) roomChanged() {
 	select {
 	case s.room <- struct{}{}:
 	default:
-	}
-	if s.open.Add(-1) == 0 && s.empty != nil { // nothing is added any more once empty was made
-		close(s.empty)
 	}
 }

@@ -193,6 +193,31 @@ func TestConnectionLimit(t *testing.T) {
 	third.wantStatus(200, "")
 }
 
+// TestConnectionLimitNeverForgetsWhoWaits lets connections come and go at the limit, where a wake-up that comes a moment too
+// early would leave the last one waiting for ever.
+func TestConnectionLimitNeverForgetsWhoWaits(t *testing.T) {
+	_, addr := startServer(t, ServerConfig{Limits: Limits{Connections: 1}}, dumpHandler)
+	last := dialRaw(t, addr)
+	for range 300 {
+		next := dialRaw(t, addr)
+		next.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		last.Close()
+		next.wantStatus(200, "")
+		last = next
+	}
+}
+
+func TestRaisedConnectionLimitLetsInWhoWaits(t *testing.T) {
+	s, addr := startServer(t, ServerConfig{Limits: Limits{Connections: 1}}, dumpHandler)
+	first := dialRaw(t, addr)
+	first.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	first.wantStatus(200, "")
+	second := dialRaw(t, addr)
+	second.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	s.Configure(ServerConfig{Limits: Limits{Connections: 2}})
+	second.wantStatus(200, "")
+}
+
 func TestUnreadBodies(t *testing.T) {
 	_, addr := startServer(t, ServerConfig{}, func(_ context.Context, req *protocol.Request) (*protocol.Response, error) {
 		return reply(req, 200, "early"), nil
