@@ -14,7 +14,6 @@ type Code string
 const (
 	CodeBadRequest       Code = "bad_request"        // 400: the message is not valid HTTP
 	CodeBadArgument      Code = "bad_argument"       // 400: an argument has the wrong shape; the detail names its path
-	CodeForbidden        Code = "forbidden"          // 403
 	CodeNoRoute          Code = "no_route"           // 404: no route matches
 	CodeMethodNotAllowed Code = "method_not_allowed" // 405: the path matches with another method
 	CodeRequestTimeout   Code = "request_timeout"    // 408: the client was too slow to send its request

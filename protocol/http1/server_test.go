@@ -66,7 +66,7 @@ func TestTrailersGoBothWays(t *testing.T) {
 func TestExpectContinue(t *testing.T) {
 	_, addr := startServer(t, ServerConfig{}, func(ctx context.Context, req *protocol.Request) (*protocol.Response, error) {
 		if req.Path == "/no" {
-			return nil, protocol.NewError(403, protocol.CodeForbidden, "no")
+			return nil, protocol.NewError(403, "no_entry", "no")
 		}
 		return dumpHandler(ctx, req)
 	})
@@ -89,7 +89,7 @@ func TestExpectContinue(t *testing.T) {
 	t.Run("not sent when it is not, and the connection ends", func(t *testing.T) {
 		c := dialRaw(t, addr)
 		c.send("POST /no" + head)
-		if resp := c.wantStatus(403, "forbidden"); !resp.Close {
+		if resp := c.wantStatus(403, "no_entry"); !resp.Close {
 			t.Error("the client may or may not send the body, so the connection cannot go on")
 		}
 		c.wantClosed()
