@@ -124,7 +124,7 @@ func TestApplyChangesNothingWhenOneCannotBeBuilt(t *testing.T) {
 		defer c.Subscribe(key("b", "orders"), h.notify).Close()
 		synctest.Wait()
 		b := w.last()
-		err := c.Apply(map[string]registry.Config{"a": w.config(1), "z": &scriptedConfig{World: w, Fails: true}})
+		err := c.Apply(specs(map[string]registry.Config{"a": w.config(1), "z": &scriptedConfig{World: w, Fails: true}}))
 		if err == nil || err.Error() != `build registry "z": no such certificate` {
 			t.Fatalf("Apply: %v", err)
 		}
@@ -156,7 +156,7 @@ func TestSlowGoodbyeBlocksNobody(t *testing.T) {
 		old := w.last()
 		var applied atomic.Bool
 		go func() {
-			if err := c.Apply(map[string]registry.Config{"a": w.config(2)}); err != nil {
+			if err := c.Apply(specs(map[string]registry.Config{"a": w.config(2)})); err != nil {
 				t.Error(err)
 			}
 			applied.Store(true)
@@ -193,7 +193,7 @@ func TestSlowGoodbyeBlocksNobody(t *testing.T) {
 func TestApplyAfterClose(t *testing.T) {
 	c, w := newCatalogue(t), &world{}
 	c.Close()
-	if err := c.Apply(map[string]registry.Config{"a": w.config(1)}); err == nil || w.count() != 0 {
+	if err := c.Apply(specs(map[string]registry.Config{"a": w.config(1)})); err == nil || w.count() != 0 {
 		t.Errorf("Apply: %v, %d registries built", err, w.count())
 	}
 	var h heard

@@ -45,11 +45,11 @@ func New(logger *slog.Logger, dubbo registry.MetadataFetcher) *Catalogue {
 	}
 }
 
-// Apply makes the running registries those of configs. A registry whose configuration has not changed is not touched.
+// Apply makes the running registries those of specs. A registry whose configuration has not changed is not touched.
 // One that has changed is replaced: subscribers keep the last state until the new one has spoken. One that is gone is
 // stopped, and has ended when Apply returns. If any registry cannot be built nothing changes.
-func (c *Catalogue) Apply(configs map[string]registry.Config) error {
-	left, err := c.apply(configs)
+func (c *Catalogue) Apply(specs map[string]Spec) error {
+	left, err := c.apply(specs)
 	if err != nil {
 		return err
 	}
@@ -60,19 +60,19 @@ func (c *Catalogue) Apply(configs map[string]registry.Config) error {
 	return nil
 }
 
-// apply switches to configs and returns the sources to be stopped. Without an error it has added 1 to c.leaving.
-func (c *Catalogue) apply(configs map[string]registry.Config) ([]*source, error) {
+// apply switches to specs and returns the sources to be stopped. Without an error it has added 1 to c.leaving.
+func (c *Catalogue) apply(specs map[string]Spec) ([]*source, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil, errors.New("catalogue is closed")
 	}
 	fresh := map[string]*source{}
-	for _, name := range slices.Sorted(maps.Keys(configs)) {
-		if old := c.sources[name]; old != nil && reflect.DeepEqual(old.config, configs[name]) {
+	for _, name := range slices.Sorted(maps.Keys(specs)) {
+		if old := c.sources[name]; old != nil && reflect.DeepEqual(old.spec, specs[name]) {
 			continue
 		}
-		src, err := c.build(name, configs[name])
+		src, err := c.build(name, specs[name])
 		if err != nil {
 			for _, s := range fresh {
 				s.stop()
@@ -83,7 +83,7 @@ func (c *Catalogue) apply(configs map[string]registry.Config) ([]*source, error)
 	}
 	var left []*source
 	for name, old := range c.sources {
-		if _, keep := configs[name]; !keep || fresh[name] != nil {
+		if _, keep := specs[name]; !keep || fresh[name] != nil {
 			left = append(left, old)
 			delete(c.sources, name)
 		}
@@ -107,10 +107,10 @@ func stopAll(sources []*source) {
 	}
 }
 
-func (c *Catalogue) build(name string, cfg registry.Config) (*source, error) {
-	src := &source{name: name, config: cfg, since: time.Now()}
+func (c *Catalogue) build(name string, spec Spec) (*source, error) {
+	src := &source{name: name, spec: spec, since: time.Now()}
 	src.ctx, src.cancel = context.WithCancel(context.Background())
-	reg, err := cfg.Build(registry.Options{
+	reg, err := spec.Config.Build(registry.Options{
 		Name: name, Logger: c.logger.With("registry", name), Report: src.report, Dubbo: c.dubbo,
 	})
 	if err != nil {

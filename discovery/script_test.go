@@ -52,6 +52,8 @@ type scriptedConfig struct {
 
 func (c *scriptedConfig) Validate() error { return nil }
 
+func (c *scriptedConfig) Identity() string { return "scripted" }
+
 func (c *scriptedConfig) Build(opts registry.Options) (registry.Registry, error) {
 	if c.Fails {
 		return nil, errors.New("no such certificate")
@@ -197,9 +199,18 @@ func newCatalogue(t *testing.T) *Catalogue {
 
 func apply(t *testing.T, c *Catalogue, configs map[string]registry.Config) {
 	t.Helper()
-	if err := c.Apply(configs); err != nil {
+	if err := c.Apply(specs(configs)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func key(reg, service string) Key { return Key{Registry: reg, Service: registry.App(service)} }
+
+// specs believes every registry by the default policy.
+func specs(configs map[string]registry.Config) map[string]Spec {
+	out := map[string]Spec{}
+	for name, cfg := range configs {
+		out[name] = Spec{Config: cfg, Policy: DefaultPolicy()}
+	}
+	return out
+}

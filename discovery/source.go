@@ -11,7 +11,7 @@ import (
 // source is one running registry.
 type source struct {
 	name   string
-	config registry.Config
+	spec   Spec
 	reg    registry.Registry
 	ctx    context.Context //nolint:containedctx // the life of the source: watches that begin later must end with it
 	cancel context.CancelFunc

@@ -15,7 +15,7 @@ func Check(parts Components, logger *slog.Logger, doc *config.Document) error {
 	g := New(Options{Components: parts, Logger: logger, Namespace: "check"})
 	plan, refused := (&compiler{gateway: g, doc: doc}).compile()
 	plan.abandon(g.store)
-	_, err := registryConfigs(doc)
+	_, err := registrySpecs(doc)
 	err = errors.Join(err, g.Shutdown(context.Background(), 0))
 	if len(refused) > 0 {
 		return problems(refused)

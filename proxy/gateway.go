@@ -123,7 +123,7 @@ const (
 
 // applyLocked builds everything that can fail, swaps, and then stops what is old.
 func (g *Gateway) applyLocked(doc *config.Document, first bool) error {
-	registries, err := registryConfigs(doc)
+	registries, err := registrySpecs(doc)
 	if err != nil {
 		return err
 	}
@@ -214,14 +214,14 @@ func withEarlier(doc *config.Document, old *Plan) (_ *config.Document, refused [
 	return &merged, refused, kept
 }
 
-func registryConfigs(doc *config.Document) (map[string]registry.Config, error) {
-	out := make(map[string]registry.Config, len(doc.Registries))
+func registrySpecs(doc *config.Document) (map[string]discovery.Spec, error) {
+	out := make(map[string]discovery.Spec, len(doc.Registries))
 	for _, r := range doc.Registries {
 		cfg, ok := r.Config.(registry.Config)
 		if !ok {
 			return nil, fmt.Errorf("registry %q: type %q is not a registry", r.Name, r.Type)
 		}
-		out[r.Name] = cfg
+		out[r.Name] = discovery.Spec{Config: cfg, Policy: discovery.DefaultPolicy()}
 	}
 	return out, nil
 }

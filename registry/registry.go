@@ -3,7 +3,11 @@ package registry
 import (
 	"context"
 	"log/slog"
+	"time"
 )
+
+// WithdrawTimeout bounds how long a Registrar tries to withdraw a registration.
+const WithdrawTimeout = 5 * time.Second
 
 // Registry watches one registry server or cluster. Each watch pushes complete states, never deltas, until its ctx ends.
 //
@@ -67,6 +71,9 @@ type Options struct {
 type Config interface {
 	// Validate names what is wrong, field by field.
 	Validate() error
+	// Identity says which registry this is, and which part of it is seen: type, addresses, namespace. It holds no secret.
+	// What was kept of a registry of another identity is not this one's.
+	Identity() string
 	// Build makes the registry. It does not connect; Run does.
 	Build(opts Options) (Registry, error)
 }

@@ -57,7 +57,7 @@ func newBed(t *testing.T) *bed {
 // set makes the registry hold these services; waiting for it to be seen is the caller's.
 func (b *bed) set(services map[string][]static.Instance, dubbo ...static.DubboService) {
 	b.t.Helper()
-	if err := b.catalogue.Apply(map[string]registry.Config{"r": &static.Config{Services: services, Dubbo: dubbo}}); err != nil {
+	if err := b.catalogue.Apply(map[string]discovery.Spec{"r": {Config: &static.Config{Services: services, Dubbo: dubbo}}}); err != nil {
 		b.t.Fatal(err)
 	}
 }

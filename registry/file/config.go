@@ -33,6 +33,9 @@ func (c *Config) Resolve(folder string) {
 	}
 }
 
+// Identity implements registry.Config.
+func (c *Config) Identity() string { return "file " + c.Path }
+
 // Build makes the registry. It reads nothing; Run does.
 func (c *Config) Build(opts registry.Options) (registry.Registry, error) {
 	if err := c.Validate(); err != nil {

@@ -119,6 +119,11 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Identity implements registry.Config.
+func (c *Config) Identity() string {
+	return fmt.Sprintf("nacos %v namespace %s groups %v clusters %v", c.Addresses, c.namespace(), c.Groups, c.Clusters)
+}
+
 // Build makes the registry. The section must not change afterwards.
 func (c *Config) Build(opts registry.Options) (registry.Registry, error) {
 	if err := c.Validate(); err != nil {

@@ -80,6 +80,9 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Identity implements registry.Config.
+func (c *Config) Identity() string { return "static" }
+
 // Build makes the registry. The section must not change afterwards.
 func (c *Config) Build(opts registry.Options) (registry.Registry, error) {
 	if err := c.Validate(); err != nil {

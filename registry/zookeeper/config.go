@@ -76,6 +76,11 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Identity implements registry.Config.
+func (c *Config) Identity() string {
+	return fmt.Sprintf("zookeeper %v dubbo %s services %s", c.Addresses, c.DubboRoot, c.ServicesRoot)
+}
+
 // Build makes the registry; it connects when it runs. The section must not change afterwards.
 func (c *Config) Build(opts registry.Options) (registry.Registry, error) {
 	if err := c.Validate(); err != nil {

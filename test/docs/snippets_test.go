@@ -188,7 +188,7 @@ func (s snippet) listed(t *testing.T) {
 	write(t, filepath.Join(folder, "services.yaml"), s.text)
 	c := discovery.New(slog.New(slog.DiscardHandler), nil)
 	t.Cleanup(c.Close)
-	if err := c.Apply(map[string]registry.Config{"folder": &file.Config{Path: folder}}); err != nil {
+	if err := c.Apply(map[string]discovery.Spec{"folder": {Config: &file.Config{Path: folder}}}); err != nil {
 		t.Fatal(err)
 	}
 	names := make(chan int, 10)
