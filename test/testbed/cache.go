@@ -105,14 +105,17 @@ func contents(key []byte, files fs.FS, root string) ([]byte, error) {
 
 // run runs a build command and keeps its output for the error.
 func run(ctx context.Context, dir, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
+	return runCommand(exec.CommandContext(ctx, name, args...), dir)
+}
+
+func runCommand(cmd *exec.Cmd, dir string) error {
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		if len(out) > logTail {
 			out = out[len(out)-logTail:]
 		}
-		return fmt.Errorf("run %s: %w\n%s", filepath.Base(name), err, out)
+		return fmt.Errorf("run %s: %w\n%s", filepath.Base(cmd.Path), err, out)
 	}
 	return nil
 }

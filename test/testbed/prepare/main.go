@@ -34,6 +34,7 @@ func prepare(ctx context.Context) error {
 	}{
 		{"packages", installMissing},
 		{"Nacos", testbed.BuildNacos},
+		{"Consul", testbed.BuildConsul},
 		{"Dubbo provider 3.3.6", func(ctx context.Context) error { return testbed.BuildDubboProvider(ctx, "3.3.6") }},
 		{"Dubbo provider 2.7.23", func(ctx context.Context) error { return testbed.BuildDubboProvider(ctx, "2.7.23") }},
 	}
