@@ -6,6 +6,8 @@ type Option func(*options)
 type options struct {
 	user, password string
 	jvm            []string
+	cert, key      string
+	eureka         eurekaOptions
 }
 
 func collect(opts []Option) options {
@@ -21,8 +23,13 @@ func WithJVM(args ...string) Option {
 	return func(o *options) { o.jvm = append(o.jvm, args...) }
 }
 
-// WithAuth makes a Nacos ask for this user and password. The user must be "nacos", the only administrator that the
-// server can set up by itself.
+// WithTLS makes an etcd or a Eureka speak TLS only, with these files of a certificate and its key.
+func WithTLS(cert, key string) Option {
+	return func(o *options) { o.cert, o.key = cert, key }
+}
+
+// WithAuth makes a server ask for this user and password. The user must be the only administrator that the server can set
+// up by itself: "nacos" of a Nacos, "root" of an etcd, anyone of a Eureka.
 func WithAuth(user, password string) Option {
 	return func(o *options) { o.user, o.password = user, password }
 }

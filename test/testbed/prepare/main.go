@@ -1,5 +1,5 @@
 // Command prepare installs and builds what the tests need: Java, Maven, ZooKeeper and a C compiler from Debian's packages, the
-// Nacos server and both Dubbo providers from Maven Central. It does nothing when all is there. Run it before `go test`, whose
+// Nacos and Eureka servers and both Dubbo providers from Maven Central. It does nothing when all is there. Run it before `go test`, whose
 // time limit a cold build may break:
 //
 //	go run ./test/testbed/prepare
@@ -33,7 +33,10 @@ func prepare(ctx context.Context) error {
 		do   func(context.Context) error
 	}{
 		{"packages", installMissing},
+		{"etcd", testbed.BuildEtcd},
+		{"toxiproxy", testbed.BuildToxiproxy},
 		{"Nacos", testbed.BuildNacos},
+		{"Eureka", testbed.BuildEureka},
 		{"Consul", testbed.BuildConsul},
 		{"Dubbo provider 3.3.6", func(ctx context.Context) error { return testbed.BuildDubboProvider(ctx, "3.3.6") }},
 		{"Dubbo provider 2.7.23", func(ctx context.Context) error { return testbed.BuildDubboProvider(ctx, "2.7.23") }},
