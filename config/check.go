@@ -37,6 +37,10 @@ func (r *reader) check(doc *Document) {
 		r.named(names, "registries", i, doc.Registries[i].Name)
 	}
 	registries := names
+	r.merged(doc, registries)
+	for i := range doc.Registrations {
+		r.registration(fmt.Sprintf("registrations[%d]", i), &doc.Registrations[i], doc, registries)
+	}
 	names = newNames()
 	for i := range doc.Routes {
 		r.named(names, "routes", i, doc.Routes[i].Name)
@@ -133,16 +137,7 @@ func (r *reader) route(at string, route *Route, registries *names) {
 	case answers != "":
 		r.complain("%s.to: is never reached, since the filter %s answers every request", at, answers)
 	}
-	switch {
-	case to.Registry != "" && !registries.has(to.Registry):
-		r.complain("%s.to.registry: %s", at, strictyaml.Unknown("registry", to.Registry, registries.list))
-	case to.Registry == "" && len(registries.list) == 1:
-		to.Registry = registries.list[0]
-	case to.Registry == "" && len(registries.list) == 0:
-		r.complain("%s.to.registry: is missing, and the document has no registry", at)
-	case to.Registry == "":
-		r.Complain(r.root, nil, missing(at+".to.registry", registries.list...))
-	}
+	r.refer(at+".to.registry", "registry", &to.Registry, registries)
 	r.templates(at+".to", to, captures)
 }
 

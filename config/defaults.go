@@ -8,6 +8,7 @@ import "time"
 func (d *Document) SetDefaults() {
 	d.Admin.Address = "127.0.0.1:9900"
 	d.AccessLog.Path = "stdout"
+	d.LastKnownGood.MaxAge = 24 * time.Hour
 	d.Startup.Timeout = 30 * time.Second
 	d.Shutdown.Grace = 30 * time.Second
 }
@@ -16,6 +17,14 @@ func (d *Document) SetDefaults() {
 func (l *Listener) SetDefaults() {
 	l.Limits = Limits{HeaderBytes: 64 << 10, HeaderCount: 128, URIBytes: 16 << 10}
 	l.Timeouts = ListenerTimeouts{Header: 10 * time.Second, Body: 30 * time.Second, Idle: 2 * time.Minute, Write: 30 * time.Second}
+}
+
+// SetDefaults implements the convention above.
+func (r *Registration) SetDefaults() { r.Weight = 1 }
+
+// SetDefaults implements the convention above.
+func (p *Protection) SetDefaults() {
+	*p = Protection{Service: 0.7, Registry: 0.3, Min: 4, Hold: time.Minute}
 }
 
 // SetDefaults implements the convention above.

@@ -19,6 +19,10 @@ type Document struct {
 	Services []Service `yaml:"services"`
 	// AccessLog says where one line per request goes.
 	AccessLog AccessLog `yaml:"accessLog"`
+	// LastKnownGood keeps what registries said on disk, for a start without them.
+	LastKnownGood LastKnownGood `yaml:"lastKnownGood"`
+	// Registrations announce the gateway itself in registries, while it takes traffic.
+	Registrations []Registration `yaml:"registrations"`
 	// Startup bounds the wait for registries at start.
 	Startup Startup `yaml:"startup"`
 	// Shutdown bounds the graceful stop.
@@ -74,10 +78,64 @@ type Registry struct {
 	Name string
 	// Type is the kind of registry.
 	Type string
-	// Config is what Kinds.Registries[Type] made, filled in.
+	// Members, of the type merged, are the registries it is made of, the most trusted first.
+	Members []string
+	// Protection says how far the registry is believed.
+	Protection Protection
+	// DenyAddresses are networks whose addresses are never used, whoever registers them.
+	DenyAddresses []netip.Prefix
+	// Config is what Kinds.Registries[Type] made, filled in; nil for a merged one.
 	Config any
 	// Pos is where it stands.
 	Pos Position
+}
+
+// Merged is the type of a registry that is made of others.
+const Merged = "merged"
+
+// Protection says how far a registry is believed when much disappears at once. What it takes away beyond these bounds
+// stays in use for a while, as long as it accepts connections.
+type Protection struct {
+	// Service is the share of one service's instances, 0 to 1, that may be gone with one change; 0 turns it off.
+	Service float64 `yaml:"service"`
+	// Registry is the share of all instances in use of the registry that may be gone within five seconds; 0 turns it off.
+	Registry float64 `yaml:"registry"`
+	// Min is the number of instances below which no loss is suspicious.
+	Min int `yaml:"min"`
+	// Hold is how long what has disappeared stays in use at most.
+	Hold time.Duration `yaml:"hold"`
+}
+
+// LastKnownGood keeps what registries said on disk. A registry that does not answer at start is replaced by what is there,
+// marked as stale, until it speaks.
+type LastKnownGood struct {
+	// Path is a folder; empty keeps nothing.
+	Path string `yaml:"path"`
+	// MaxAge is the age beyond which a file is refused.
+	MaxAge time.Duration `yaml:"maxAge"`
+}
+
+// Registration announces the gateway in one registry. It is withdrawn first when the gateway stops.
+type Registration struct {
+	// Registry is the name of a registry; it may be left out when the document has exactly one.
+	Registry string `yaml:"registry"`
+	// Service is the name under which others find the gateway. Required.
+	Service string `yaml:"service"`
+	// Group of the service, for registries that have groups (Nacos).
+	Group string `yaml:"group"`
+	// Listener whose port is announced; it may be left out when the document has exactly one.
+	Listener string `yaml:"listener"`
+	// Address is announced instead: a host, which goes with the listener's port, or host:port. Empty means the listener's
+	// host, or this machine's first address that is not loopback when the listener takes every interface.
+	Address string `yaml:"address"`
+	// Weight relative to the other instances of the service.
+	Weight float64 `yaml:"weight"`
+	// Zone the gateway runs in.
+	Zone string `yaml:"zone"`
+	// Metadata is free.
+	Metadata map[string]string `yaml:"metadata"`
+	// HealthURL is where the registry may ask whether the gateway is alive (Consul, Eureka).
+	HealthURL string `yaml:"healthURL"`
 }
 
 // Admin is the management address.
@@ -153,12 +211,25 @@ type Target struct {
 	Group string `yaml:"group"`
 	// Registry is the name of a registry; it may be left out when the document has exactly one.
 	Registry string `yaml:"registry"`
+	// Discover says which services a name with captures may come to.
+	Discover Discover `yaml:"discover"`
 	// Dubbo makes the target a Dubbo method.
 	Dubbo *Dubbo `yaml:"dubbo"`
 	// Timeout bounds the whole exchange with the service, retries included, until the answer's head; 0 means none.
 	Timeout time.Duration `yaml:"timeout"`
 	// Retries say what is tried again.
 	Retries Retries `yaml:"retries"`
+}
+
+// Discover says which services of the registry a name with captures may come to. A service that it does not allow is 404
+// like one that does not exist.
+type Discover struct {
+	// Include are names, or patterns with "*"; none means every service.
+	Include []string `yaml:"include"`
+	// Exclude are names, or patterns with "*", that are left out.
+	Exclude []string `yaml:"exclude"`
+	// LowerCase makes the name in the request lower case, whatever the registry's spelling: "/orders" is ORDERS.
+	LowerCase bool `yaml:"lowerCase"`
 }
 
 // Retries say what is tried again. Only requests that can be replayed are.

@@ -78,23 +78,37 @@ func (r *reader) registry(_ *strictyaml.Decoder, n *strictyaml.Node, at *stricty
 		r.Unreadable(n, at, "must be a mapping with name, type and the type's own keys, not "+n.Kind.String())
 		return
 	}
-	for key, text := range map[string]*string{"name": &reg.Name, "type": &reg.Type} {
+	strictyaml.Defaults(&reg.Protection)
+	read := []string{"name", "type"}
+	for key, into := range map[string]any{
+		"name": &reg.Name, "type": &reg.Type, "protection": &reg.Protection, "denyAddresses": &reg.DenyAddresses,
+	} {
 		if f := n.Field(key); f != nil {
-			r.Decode(f.Value, at.Key(key), text)
+			r.Decode(f.Value, at.Key(key), into)
+		}
+		if !slices.Contains(read, key) {
+			read = append(read, key)
 		}
 	}
-	read := []string{"name", "type"}
+	common, ours := len(read), []string{"name", "type", "protection"} // "addresses" of a type is no misspelt denyAddresses
 	for _, f := range n.Fields {
 		// The type's section would not know what was meant; and without a type there is none.
-		if meant := strictyaml.Nearest(f.Key, read[:2]); meant != "" && n.Field(meant) == nil {
-			r.FaultAt(f.KeyPos, at.Key(f.Key).String(), strictyaml.Unknown("key", f.Key, read[:2]))
+		if meant := strictyaml.Nearest(f.Key, ours); meant != "" && n.Field(meant) == nil {
+			r.FaultAt(f.KeyPos, at.Key(f.Key).String(), strictyaml.Unknown("key", f.Key, ours))
 			read = append(read, f.Key)
 		}
 	}
 	types := slices.Sorted(maps.Keys(r.kinds.Registries))
+	types = append(types, Merged)
 	build, ok := r.kinds.Registries[reg.Type]
 	switch {
-	case reg.Type == "" && len(read) > 2:
+	case reg.Type == Merged:
+		var section struct {
+			Members []string `yaml:"members"`
+		}
+		r.Decode(n.Without(read...), at, &section)
+		reg.Members = section.Members
+	case reg.Type == "" && len(read) > common:
 	case reg.Type == "":
 		r.Complain(n, at, missing("type", types...))
 	case !ok:

@@ -95,8 +95,11 @@ shutdown: {grace: 5s}
 			Limits:   Limits{HeaderBytes: 64 << 10, HeaderCount: 128, URIBytes: 16 << 10, BodyBytes: 10 << 20},
 			Timeouts: ListenerTimeouts{Header: 10 * time.Second, Body: 30 * time.Second, Idle: time.Minute, Write: 30 * time.Second},
 		}},
-		Registries: []Registry{{Name: "n", Type: "nacos", Config: &server{Namespace: "public", Addresses: []string{"a"}}, Pos: at(3, 14)}},
-		Admin:      Admin{"127.0.0.1:9900"},
+		Registries: []Registry{{
+			Name: "n", Type: "nacos", Config: &server{Namespace: "public", Addresses: []string{"a"}}, Pos: at(3, 14),
+			Protection: Protection{Service: 0.7, Registry: 0.3, Min: 4, Hold: time.Minute},
+		}},
+		Admin: Admin{"127.0.0.1:9900"},
 		Routes: []Route{{
 			Name:  "a",
 			Match: Match{Path: "/{s}/x", Headers: map[string]ValueMatch{"X-A": {Exact: "b"}, "X-C": {Present: new(bool)}}},
@@ -112,7 +115,8 @@ shutdown: {grace: 5s}
 			Connections: Connections{Pending: 1024, Idle: 90 * time.Second},
 			Timeouts:    UpstreamTimeouts{Connect: 3 * time.Second, Idle: 5 * time.Minute},
 		}},
-		AccessLog: AccessLog{"stdout"}, Startup: Startup{30 * time.Second}, Shutdown: Shutdown{Grace: 5 * time.Second},
+		LastKnownGood: LastKnownGood{MaxAge: 24 * time.Hour},
+		AccessLog:     AccessLog{"stdout"}, Startup: Startup{30 * time.Second}, Shutdown: Shutdown{Grace: 5 * time.Second},
 	}
 	if d := cmp.Diff(want, doc, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); d != "" {
 		t.Error(d)

@@ -6,6 +6,8 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"net/url"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -31,6 +33,54 @@ func (l *Listener) Validate() error {
 	}
 	if l.Limits.Connections < 0 {
 		errs = append(errs, errors.New("limits.connections: must not be negative"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate checks the shares and the time.
+func (p *Protection) Validate() error {
+	var errs []error
+	for key, share := range map[string]float64{"service": p.Service, "registry": p.Registry} {
+		if !(share >= 0 && share <= 1) {
+			errs = append(errs, fmt.Errorf("%s: must be a share from 0 to 1, such as 0.5", key))
+		}
+	}
+	if p.Min < 1 {
+		errs = append(errs, errors.New("min: must be at least 1"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate checks that a file can be young enough.
+func (l *LastKnownGood) Validate() error {
+	if l.MaxAge <= 0 {
+		return errors.New("maxAge: must be more than 0")
+	}
+	return nil
+}
+
+// Validate checks what is announced.
+func (r *Registration) Validate() error {
+	var errs []error
+	if r.Service == "" {
+		errs = append(errs, missing("service"))
+	}
+	if !(r.Weight > 0 && r.Weight <= 1e6) {
+		errs = append(errs, errors.New("weight: must be more than 0, and at most 1000000"))
+	}
+	if r.Address != "" {
+		host := r.Address
+		if h, _, err := splitAddress(r.Address); err == nil {
+			host = h
+		}
+		if ip, err := netip.ParseAddr(host); host == "" || err != nil && !hostName(host) || err == nil && ip.IsUnspecified() {
+			errs = append(errs, fmt.Errorf("address: must be what others reach the gateway at, a host or host:port, not %q", r.Address))
+		}
+	}
+	if r.HealthURL != "" {
+		if u, err := url.Parse(r.HealthURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			errs = append(errs, fmt.Errorf("healthURL: must be a URL such as http://10.0.0.1:9900/livez, not %q", r.HealthURL))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -176,6 +226,9 @@ func (t *Target) Validate() error {
 		errs = append(errs, errors.New("service: cannot stand beside dubbo, whose interface names the service"))
 	case t.Dubbo != nil && t.Group != "":
 		errs = append(errs, errors.New("group: cannot stand beside dubbo, which has a group of its own"))
+	}
+	if !strings.Contains(t.Service, "{") && !reflect.DeepEqual(t.Discover, Discover{}) {
+		errs = append(errs, errors.New(`discover: has a meaning only for a service with a capture of the path, such as "{service}"`))
 	}
 	if t.Retries.Attempts < 0 {
 		errs = append(errs, errors.New("retries.attempts: must not be negative"))

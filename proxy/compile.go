@@ -3,9 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sluice-gateway/sluice/config"
@@ -116,7 +114,7 @@ func (c *compiler) target(r *config.Route, built *compiled) (protocol.Handler, e
 	}
 	name := registry.ServiceName{Name: to.Service, Group: to.Group}
 	if template, dynamic := upstream.ParseTemplate(to.Service); dynamic {
-		d := c.gateway.store.AcquireDynamic(reg, to.Group, template, func(n registry.ServiceName) config.Service {
+		d := c.gateway.store.AcquireDynamic(reg, to.Group, template, to.Discover, func(n registry.ServiceName) config.Service {
 			return settings(c.doc, reg, n)
 		})
 		built.release = append(built.release, d.Close)
@@ -173,28 +171,13 @@ func (c *compiler) registry(name string) (string, error) {
 // settings says how a service is treated: by the first entry that matches, or by the defaults.
 func settings(doc *config.Document, reg string, name registry.ServiceName) config.Service {
 	for i := range doc.Services {
-		m := doc.Services[i].Match
-		if (m.Registry == "" || m.Registry == reg) && matches(m.Service, name.Name) {
+		if doc.Services[i].Match.Matches(reg, name.Name) {
 			return doc.Services[i]
 		}
 	}
 	var s config.Service
 	s.SetDefaults()
 	return s
-}
-
-// matches compares a service's name with a pattern in which "*" is any text.
-func matches(pattern, name string) bool {
-	if pattern == "" || pattern == "*" {
-		return true
-	}
-	if !strings.ContainsAny(pattern, "*") {
-		return pattern == name
-	}
-	// A service's name may hold slashes and brackets, which path.Match gives a meaning.
-	escape := strings.NewReplacer(`\`, `\\`, `[`, `\[`, `?`, `\?`, `/`, "\x00")
-	ok, err := path.Match(escape.Replace(pattern), strings.ReplaceAll(name, "/", "\x00"))
-	return ok && err == nil
 }
 
 // errUnanswered is what a route without target and without a filter that answers comes to; Parse refuses such a route.

@@ -214,18 +214,6 @@ func withEarlier(doc *config.Document, old *Plan) (_ *config.Document, refused [
 	return &merged, refused, kept
 }
 
-func registrySpecs(doc *config.Document) (map[string]discovery.Spec, error) {
-	out := make(map[string]discovery.Spec, len(doc.Registries))
-	for _, r := range doc.Registries {
-		cfg, ok := r.Config.(registry.Config)
-		if !ok {
-			return nil, fmt.Errorf("registry %q: type %q is not a registry", r.Name, r.Type)
-		}
-		out[r.Name] = discovery.Spec{Config: cfg, Policy: discovery.DefaultPolicy()}
-	}
-	return out, nil
-}
-
 func problems(refused []config.RefusedRoute) error {
 	var all config.Problems
 	for _, r := range refused {

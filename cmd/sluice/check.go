@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-gateway/sluice/config"
 	"github.com/sluice-gateway/sluice/proxy"
+	"github.com/sluice-gateway/sluice/registry"
 )
 
 func newCheck() *cobra.Command {
@@ -92,12 +93,11 @@ func resolve(doc *config.Document, file string) {
 			p.Resolve(folder)
 		}
 	}
+	registry.ResolvePath(&doc.LastKnownGood.Path, folder)
 	for i := range doc.Services {
 		if t := doc.Services[i].TLS; t != nil {
 			for _, path := range []*string{&t.CA, &t.Cert, &t.Key} {
-				if *path != "" && !filepath.IsAbs(*path) {
-					*path = filepath.Join(folder, *path)
-				}
+				registry.ResolvePath(path, folder)
 			}
 		}
 	}

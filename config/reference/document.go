@@ -72,11 +72,18 @@ func (w *writer) section(path string, v reflect.Value) {
 	}
 	switch t {
 	case reflect.TypeFor[config.Registry]():
+		field := func(key, name string) string { return meaning(key, name, w.source.field("Registry", name)) }
 		w.table([]row{
-			{"name", "text", "", meaning("name", "Name", w.source.field("Registry", "Name"))},
-			{"type", "text", "", meaning("type", "Type", w.source.field("Registry", "Type")) + " See [types of registries](#types-of-registries)."},
+			{"name", "text", "", field("name", "Name")},
+			{"type", "text", "", field("type", "Type") + " See [types of registries](#types-of-registries)."},
+			{"members", "list of texts", "", field("members", "Members")},
+			{"protection", "[section](#registriesprotection)", "", field("protection", "Protection")},
+			{"denyAddresses", "list of networks", "", field("denyAddresses", "DenyAddresses")},
 			{"…", "", "", "The type's own keys."},
 		})
+		protection := config.Protection{}
+		strictyaml.Defaults(&protection)
+		w.section(path+".protection", reflect.ValueOf(&protection).Elem())
 		return
 	case reflect.TypeFor[config.Plugin]():
 		w.WriteString("Each item is a filter's name alone, or a mapping from its name to its keys. See [kinds of filters](#kinds-of-filters).\n\n")

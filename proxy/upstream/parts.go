@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ type partResolver struct {
 
 // resolve takes the part that was asked for. What a request leaves open is filled when only one part fits; among several,
 // an empty group and version are preferred, because in Dubbo those are what a caller gets who names none.
-func (r *partResolver) resolve(req *protocol.Request) (*state, error) {
+func (r *partResolver) resolve(_ context.Context, req *protocol.Request) (*state, error) {
 	all := r.svc.state.Load()
 	p, err := r.svc.choose(all, r.sel, req)
 	if err != nil {

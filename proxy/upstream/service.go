@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"cmp"
+	"context"
 	"sync"
 	"sync/atomic"
 
@@ -44,7 +45,9 @@ func (s *Service) Key() discovery.Key { return s.key }
 func (s *Service) Answered() <-chan struct{} { return s.answered }
 
 // resolve implements resolver.
-func (s *Service) resolve(*protocol.Request) (*state, error) { return s.state.Load(), nil }
+func (s *Service) resolve(context.Context, *protocol.Request) (*state, error) {
+	return s.state.Load(), nil
+}
 
 // apply makes e the service's state. It runs in the registry's goroutine, so it must not block.
 func (s *Service) apply(e *discovery.Endpoints) {

@@ -138,6 +138,13 @@ func (s *Store) list() []*Service {
 	return all
 }
 
+// has reports whether somebody uses the service.
+func (s *Store) has(key discovery.Key) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.services[key]) > 0
+}
+
 // dialer finds the way to speak a protocol; "" is HTTP.
 func (s *Store) dialer(proto string) (Dialer, error) {
 	switch proto {

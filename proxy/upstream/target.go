@@ -10,7 +10,7 @@ import (
 
 // resolver finds the service of a request.
 type resolver interface {
-	resolve(req *protocol.Request) (*state, error)
+	resolve(ctx context.Context, req *protocol.Request) (*state, error)
 }
 
 // Target is the Handler that a route ends in.
@@ -28,12 +28,13 @@ func NewTarget(svc *Service, timeout int64, attempts int) *Target {
 
 // Serve implements protocol.Handler.
 func (t *Target) Serve(ctx context.Context, req *protocol.Request) (*protocol.Response, error) {
-	st, err := t.to.resolve(req)
-	if err != nil {
-		return nil, err
-	}
 	before := req.Deadline
 	req.NarrowDeadline(t.timeout)
+	st, err := t.to.resolve(ctx, req)
+	if err != nil {
+		req.Deadline = before
+		return nil, err
+	}
 	resp, i, err := st.serve(ctx, req, nil)
 	if err != nil && i != nil && t.attempts > 0 {
 		resp, err = t.retry(ctx, req, st, i, err)
@@ -53,7 +54,7 @@ func (t *Target) retry(ctx context.Context, req *protocol.Request, st *state, i 
 		}
 		tried = append(tried, i.load)
 		// The registry may have spoken meanwhile, and an instance that is gone is often why the first attempt failed.
-		if fresh, resolveErr := t.to.resolve(req); resolveErr == nil {
+		if fresh, resolveErr := t.to.resolve(ctx, req); resolveErr == nil {
 			st = fresh
 		}
 		var resp *protocol.Response

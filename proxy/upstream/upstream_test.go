@@ -444,32 +444,6 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
-func TestDynamicFollowsTheListOfServices(t *testing.T) {
-	b := newBed(t)
-	b.set(map[string][]static.Instance{"a": at(named(t, "A"))})
-	tpl, _ := ParseTemplate("{service}")
-	d := b.AcquireDynamic("r", "", tpl, func(registry.ServiceName) config.Service { return defaults() })
-	h := NewDynamicTarget(d, 0, 0)
-	call := func(service string) (string, error) {
-		return askWith(h, &protocol.Request{Method: "GET", Path: "/", Version: protocol.HTTP11, Params: []protocol.Param{{Name: "service", Value: service}}})
-	}
-	eventually(t, func() bool { got, _ := call("a"); return got == "200 A" })
-	_, err := call("b")
-	if e := protocol.AsError(err); e.Status != 404 || e.Code != protocol.CodeNoRoute {
-		t.Errorf("a service that the registry does not know: %v", err)
-	}
-	if n := len(b.list()); n != 1 {
-		t.Errorf("%d services are followed: clients must not make subscriptions", n)
-	}
-	b.set(map[string][]static.Instance{"b": at(named(t, "B"))})
-	eventually(t, func() bool { got, _ := call("b"); return got == "200 B" })
-	eventually(t, func() bool { _, err := call("a"); return err != nil && protocol.AsError(err).Status == 404 })
-	d.Close()
-	if n := len(b.list()); n != 0 {
-		t.Errorf("%d services are followed after Close", n)
-	}
-}
-
 func TestPartsOfADubboService(t *testing.T) {
 	b := newBed(t)
 	dubbo := func(group, version, address string) static.DubboService {
