@@ -6,6 +6,7 @@ type Option func(*options)
 type options struct {
 	user, password string
 	jvm            []string
+	consul         consulOptions
 	cert, key      string
 	eureka         eurekaOptions
 }
