@@ -61,7 +61,7 @@ func (s *Server) routes() http.Handler {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		s.gateway.Metrics(), proxy.NewCollector(s.gateway),
+		s.gateway.Metrics(), s.gateway.Discovered(), proxy.NewCollector(s.gateway),
 	)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", index)

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluice-gateway/sluice/config"
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/flowcontrol"
@@ -81,6 +83,9 @@ func New(opts Options) *Gateway {
 
 // Metrics counts requests by route.
 func (g *Gateway) Metrics() *telemetry.Metrics { return g.metrics }
+
+// Discovered is the time from a registry's telling of a new instance to the first request sent to it.
+func (g *Gateway) Discovered() prometheus.Collector { return g.store.Discovered() }
 
 // Start applies the first document. Any mistake in it is an error, and nothing serves then.
 func (g *Gateway) Start(doc *config.Document) error {

@@ -26,8 +26,23 @@ type Load struct {
 	// draining is set by a protocol that can say goodbye (Dubbo's READONLY, HTTP/2's GOAWAY).
 	draining atomic.Bool
 
+	// appeared is when the registry told of the instance, in protocol.Now's time, until its first request; then 0.
+	appeared atomic.Int64
+
 	requests atomic.Uint64
 	failures atomic.Uint64
+}
+
+// Appear notes that the registry has told of the instance, at a time of protocol.Now.
+func (l *Load) Appear(at int64) { l.appeared.Store(at) }
+
+// First reports whether this is the instance's first request since Appear, and when that was.
+func (l *Load) First() (appeared int64, first bool) {
+	if l.appeared.Load() == 0 {
+		return 0, false
+	}
+	appeared = l.appeared.Swap(0)
+	return appeared, appeared != 0
 }
 
 // Begin counts a request that is about to be sent.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
@@ -17,6 +19,8 @@ type instance struct {
 	service  string // for records
 	client   Client
 	load     *balance.Load
+	// discovered observes how long after the registry told of the instance its first request came.
+	discovered prometheus.Observer
 }
 
 // serve sends the request and keeps the instance's books. start is the present.
@@ -24,6 +28,9 @@ func (i *instance) serve(ctx context.Context, req *protocol.Request, start int64
 	req.Record.Service, req.Record.Instance = i.service, i.endpoint.ID
 	req.Record.Attempts++
 	i.load.Begin()
+	if appeared, first := i.load.First(); first {
+		i.discovered.Observe(time.Duration(start - appeared).Seconds())
+	}
 	handedOver := false
 	defer func() {
 		// Also when the client panics: a count that never comes back would shun the instance for ever.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
@@ -57,10 +58,14 @@ func (s *Service) apply(e *discovery.Endpoints) {
 		return
 	}
 	next := &state{service: s.key.Service.String(), endpoints: e}
+	var appeared time.Time
+	if s.state.Load().endpoints != nil {
+		appeared = e.At // what was there before we came is no event
+	}
 	instances := make(map[identity]*instance, len(e.Usable))
 	for n := range e.Usable {
 		endpoint := &e.Usable[n]
-		i, err := s.instance(endpoint)
+		i, err := s.instance(endpoint, appeared)
 		if err != nil {
 			next.unusable = append(next.unusable, discovery.Excluded{Endpoint: *endpoint, Reason: err.Error()})
 			continue
@@ -102,8 +107,9 @@ func (s *Service) finish(st *state) {
 	}
 }
 
-// instance returns the one that reached this endpoint before, with its new description, or makes one.
-func (s *Service) instance(endpoint *discovery.Endpoint) (*instance, error) {
+// instance returns the one that reached this endpoint before, with its new description, or makes one. appeared is when the
+// registry told of it, or zero.
+func (s *Service) instance(endpoint *discovery.Endpoint, appeared time.Time) (*instance, error) {
 	id := identityOf(endpoint)
 	if old := s.instances[id]; old != nil {
 		i := *old
@@ -114,13 +120,14 @@ func (s *Service) instance(endpoint *discovery.Endpoint) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	load := s.store.load(s.key, endpoint.ID)
+	load := s.store.load(s.key, endpoint.ID, appeared)
 	client, err := dial(endpoint, &s.settings, load)
 	if err != nil {
 		s.store.releaseLoad(s.key, endpoint.ID)
 		return nil, err
 	}
-	return &instance{endpoint: *endpoint, service: s.key.Service.String(), client: client, load: load}, nil
+	return &instance{endpoint: *endpoint, service: s.key.Service.String(), client: client, load: load,
+		discovered: s.store.discovered.WithLabelValues(s.key.Registry)}, nil
 }
 
 func (s *Service) picker(instances []*instance) balance.Picker {

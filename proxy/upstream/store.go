@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluice-gateway/sluice/config"
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
@@ -37,6 +39,9 @@ type Store struct {
 	mu       sync.Mutex
 	services map[discovery.Key][]*Service // one a way of treatment; more than one only while plans change
 	loads    map[loadKey]*loadEntry
+
+	// discovered is the time from the moment a registry told of an instance to its first request, by registry.
+	discovered *prometheus.HistogramVec
 }
 
 type loadKey struct {
@@ -56,6 +61,11 @@ func NewStore(logger *slog.Logger, catalogue *discovery.Catalogue, dialers map[s
 	return &Store{
 		ctx: ctx, cancel: cancel, logger: logger, catalogue: catalogue, dialers: dialers,
 		services: map[discovery.Key][]*Service{}, loads: map[loadKey]*loadEntry{},
+		discovered: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "sluice_registry_event_to_first_pick_seconds",
+			Help:    "Time from a registry's telling of a new instance of a known service to the first request sent to it.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		}, []string{"registry"}),
 	}
 }
 
@@ -138,6 +148,9 @@ func (s *Store) list() []*Service {
 	return all
 }
 
+// Discovered is a metric: the time from a registry's telling of a new instance to the first request sent to it.
+func (s *Store) Discovered() prometheus.Collector { return s.discovered }
+
 // has reports whether somebody uses the service.
 func (s *Store) has(key discovery.Key) bool {
 	s.mu.Lock()
@@ -158,8 +171,9 @@ func (s *Store) dialer(proto string) (Dialer, error) {
 	return nil, fmt.Errorf("protocol %q is not one of %s", proto, strings.Join(known, ", "))
 }
 
-// load returns the instance's load, new or remembered, and counts the user.
-func (s *Store) load(key discovery.Key, id string) *balance.Load {
+// load returns the instance's load, new or remembered, and counts the user. appeared, if not zero, is when the registry
+// told of an instance that the service did not have.
+func (s *Store) load(key discovery.Key, id string, appeared time.Time) *balance.Load {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := loadKey{key, id}
@@ -168,7 +182,9 @@ func (s *Store) load(key discovery.Key, id string) *balance.Load {
 		e = &loadEntry{load: &balance.Load{}}
 		s.loads[k] = e
 	}
-	e.refs++
+	if e.refs++; e.refs == 1 && !appeared.IsZero() {
+		e.load.Appear(protocol.Now() - int64(time.Since(appeared)))
+	}
 	return e.load
 }
 

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/sluice-gateway/sluice/config"
@@ -544,4 +545,47 @@ func TestReleaseClosesConnections(t *testing.T) {
 	}
 	b.Release(svc)
 	eventually(t, func() bool { return open.Load() == 0 })
+}
+
+// TestEventToFirstPick: an instance that joins a known service is timed from the registry's word to its first request, once.
+func TestEventToFirstPick(t *testing.T) {
+	b := newBed(t)
+	b.set(map[string][]static.Instance{"a": at(named(t, "A"))})
+	svc := b.acquire(key("a"), defaults())
+	defer b.Release(svc)
+	until(t, svc, 1)
+	h := NewTarget(svc, 0, 0)
+	if _, err := ask(h, "GET"); err != nil {
+		t.Fatal(err)
+	}
+	if n := observed(t, b.Discovered()); n != 0 {
+		t.Errorf("%d observed; what was there before us is no event", n)
+	}
+	b.set(map[string][]static.Instance{"a": at(named(t, "B"))})
+	eventually(t, func() bool { got, _ := ask(h, "GET"); return got == "200 B" })
+	for range 5 {
+		if _, err := ask(h, "GET"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := observed(t, b.Discovered()); n != 1 {
+		t.Errorf("%d observed, want the one that joined", n)
+	}
+}
+
+func observed(t *testing.T, c prometheus.Collector) uint64 {
+	t.Helper()
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(c)
+	families, err := metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n uint64
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			n += m.GetHistogram().GetSampleCount()
+		}
+	}
+	return n
 }
