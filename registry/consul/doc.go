@@ -1,0 +1,2 @@
+// Package consul is the registry of HashiCorp Consul.
+package consul
