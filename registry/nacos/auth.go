@@ -2,6 +2,7 @@ package nacos
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	wire "github.com/nacos-group/nacos-sdk-go/v2/api/grpc"
 )
 
 // The login's paths: that of Nacos 3, and that of Nacos 2, which Nacos 3 may have switched off.
@@ -22,38 +25,27 @@ const (
 // renewPause keeps a token that is refused for other reasons (no permission) from becoming a storm of logins.
 const renewPause = time.Second
 
-// auth keeps the access token. With no user name there is none, and nothing to do.
+// maxHTTPAnswer bounds what is read of an answer over HTTP: a token, or a list of namespaces.
+const maxHTTPAnswer = 1 << 20
+
+// auth keeps the access token and the key that signs requests. With no user name there is no token, and nothing to do.
 type auth struct {
-	username, password string
-	contextPath        string
-	http               *http.Client
+	config *Config
 
 	loginMu sync.Mutex // one login at a time
 
 	mu      sync.Mutex
-	base    string // where to log in: the server that we are connected to
+	base    string      // where to log in: the server that we are connected to
+	tls     *tls.Config // for it
+	signer  *signer     // nil: requests are not signed
 	current string
 	since   time.Time
 	renewAt time.Time
 }
 
-func newAuth(c *Config) *auth {
-	path := "/" + strings.Trim(c.ContextPath, "/")
-	return &auth{
-		username: c.Username, password: c.Password, contextPath: strings.TrimSuffix(path, "/"),
-		http: &http.Client{
-			Timeout: c.Timeouts.Request,
-			// No proxy of the environment, no connection kept between logins that are hours apart, and a password that is
-			// never carried to where a redirect points.
-			Transport: &http.Transport{DisableKeepAlives: true},
-			CheckRedirect: func(*http.Request, []*http.Request) error {
-				return http.ErrUseLastResponse
-			},
-		},
-	}
-}
+func newAuth(c *Config) *auth { return &auth{config: c} }
 
-func (a *auth) enabled() bool { return a.username != "" }
+func (a *auth) enabled() bool { return a.config.Username != "" }
 
 // token is the current token, or "".
 func (a *auth) token() string {
@@ -62,18 +54,71 @@ func (a *auth) token() string {
 	return a.current
 }
 
-// use logs in at this server from now on, and now unless the token that we have is good for longer: all servers of a
-// cluster take it.
-func (a *auth) use(ctx context.Context, address string) error {
+// use logs in below this URL from now on, and now unless the token that we have is good for longer: all servers of a
+// cluster take it. It reads the secret key again.
+func (a *auth) use(ctx context.Context, base string, secure *tls.Config) error {
+	signer, err := newSigner(a.config)
+	if err != nil {
+		return err
+	}
 	a.mu.Lock()
-	a.base = "http://" + address + a.contextPath
+	a.base, a.tls, a.signer = base, secure, signer
 	fresh := a.current != "" && time.Now().Before(a.renewAt)
 	a.mu.Unlock()
 	if !a.enabled() || fresh {
 		return nil
 	}
-	_, err := a.renew(ctx, a.token())
+	_, err = a.renew(ctx, a.token())
 	return err
+}
+
+// request makes one HTTP request to the server that we are connected to, and reads its answer.
+func (a *auth) request(ctx context.Context, method, target string, form url.Values, token string) (status int, body []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(form.Encode()))
+	if err != nil {
+		return 0, nil, err
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if token != "" {
+		req.Header.Set("accessToken", token)             // Nacos 3
+		req.Header.Set("Authorization", "Bearer "+token) // Nacos 2
+	}
+	a.mu.Lock()
+	secure := a.tls
+	a.mu.Unlock()
+	client := &http.Client{
+		Timeout: a.config.Timeouts.Request,
+		// No proxy of the environment, no connection kept between logins that are hours apart, and a password that is
+		// never carried to where a redirect points.
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: secure},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err = io.ReadAll(io.LimitReader(res.Body, maxHTTPAnswer))
+	if err != nil {
+		return 0, nil, fmt.Errorf("read answer of %s: %w", target, err)
+	}
+	return res.StatusCode, body, nil
+}
+
+// sign adds the access key's headers to a message, if there is an access key.
+func (a *auth) sign(m *wire.Metadata, request any) {
+	a.mu.Lock()
+	s := a.signer
+	a.mu.Unlock()
+	if s == nil {
+		return
+	}
+	if m.Headers == nil {
+		m.Headers = map[string]string{}
+	}
+	s.sign(m.Headers, request, time.Now())
 }
 
 // untilRenewal is how long to wait before the token should be renewed.
@@ -108,37 +153,35 @@ func (a *auth) renew(ctx context.Context, refused string) (string, error) {
 }
 
 func (a *auth) login(ctx context.Context, base string) (token string, ttl time.Duration, err error) {
+	password, err := secretOf("passwordFile", a.config.Password, a.config.PasswordFile)
+	if err != nil {
+		return "", 0, err
+	}
+	form := url.Values{"username": {a.config.Username}, "password": {password}}
 	for _, path := range []string{loginPathV3, loginPathV2} {
 		var known bool
-		if token, ttl, known, err = a.loginAt(ctx, base+path); known {
+		if token, ttl, known, err = a.loginAt(ctx, base+path, form); known {
 			return token, ttl, err
 		}
 	}
-	return "", 0, err
+	return "", 0, advised(err, "contextPath is not the server's, or it has no login")
 }
 
 // loginAt reports known false when the server has no such path.
-func (a *auth) loginAt(ctx context.Context, target string) (token string, ttl time.Duration, known bool, err error) {
-	form := url.Values{"username": {a.username}, "password": {a.password}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(form.Encode()))
+func (a *auth) loginAt(ctx context.Context, target string, form url.Values) (token string, ttl time.Duration, known bool, err error) {
+	status, body, err := a.request(ctx, http.MethodPost, target, form, "")
 	if err != nil {
 		return "", 0, true, err
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := a.http.Do(req)
-	if err != nil {
+	if status != http.StatusOK {
+		err := fmt.Errorf("%s answers %d %s: %s", target, status, http.StatusText(status), clip(strings.TrimSpace(string(body))))
+		switch status {
+		case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusNotImplemented:
+			return "", 0, false, err
+		case http.StatusUnauthorized, http.StatusForbidden:
+			err = advised(err, "check username and password")
+		}
 		return "", 0, true, err
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
-	switch {
-	case err != nil:
-		return "", 0, true, fmt.Errorf("read answer of %s: %w", target, err)
-	case res.StatusCode == http.StatusNotFound, res.StatusCode == http.StatusMethodNotAllowed,
-		res.StatusCode == http.StatusGone, res.StatusCode == http.StatusNotImplemented:
-		return "", 0, false, fmt.Errorf("%s answers %s", target, res.Status)
-	case res.StatusCode != http.StatusOK:
-		return "", 0, true, fmt.Errorf("%s answers %s: %s", target, res.Status, clip(strings.TrimSpace(string(body))))
 	}
 	token, ttl, err = readToken(body)
 	if err != nil {

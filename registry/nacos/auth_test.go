@@ -164,7 +164,7 @@ func TestLoginOfOlderServer(t *testing.T) {
 	c := Default()
 	c.Username, c.Password = "u", "p&="
 	a := newAuth(c)
-	if err := a.use(t.Context(), strings.TrimPrefix(web.URL, "http://")); err != nil {
+	if err := a.use(t.Context(), web.URL+"/nacos", nil); err != nil {
 		t.Fatal(err)
 	}
 	if a.token() != "token-2" || len(paths) != 2 {
@@ -179,7 +179,7 @@ func TestLoginOfOlderServer(t *testing.T) {
 	if _, err := a.renew(t.Context(), "token-2"); err == nil {
 		t.Error("a new token that is refused is replaced at once")
 	}
-	a.password = "wrong"
+	c.Password = "wrong"
 	a.since = time.Time{}
 	if _, err := a.renew(t.Context(), "token-2"); err == nil || !strings.Contains(err.Error(), "403 Forbidden: unknown user!") {
 		t.Errorf("wrong password: %v", err)

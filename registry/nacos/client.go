@@ -2,6 +2,7 @@ package nacos
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -27,6 +28,7 @@ type client struct {
 	configs  map[configKey]*configEntry
 	lists    map[string]*serviceNames
 	apps     map[revisionKey]*appMetadata
+	ours     map[serviceKey]*registration
 }
 
 func newClient(config *Config, opts registry.Options) *client {
@@ -36,6 +38,7 @@ func newClient(config *Config, opts registry.Options) *client {
 		configs:  map[configKey]*configEntry{},
 		lists:    map[string]*serviceNames{},
 		apps:     map[revisionKey]*appMetadata{},
+		ours:     map[serviceKey]*registration{},
 	}
 }
 
@@ -79,32 +82,54 @@ func (c *client) Run(ctx context.Context) error {
 		case <-time.After(pause):
 		}
 	}
+	c.mu.Lock()
+	c.forgetUnreadLocked()
+	c.mu.Unlock()
 	return nil //nolint:nilerr // that ctx has ended is the caller's wish
 }
 
 // serve makes one connection and uses it until it is lost. It always returns an error: why it ended.
 func (c *client) serve(ctx context.Context, address string) (live bool, err error) {
-	http, grpc, err := c.config.endpoints(address)
-	if err != nil {
-		return false, err
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	login, stop := context.WithTimeout(ctx, c.config.Timeouts.Connect)
-	defer stop()
-	if err := c.auth.use(login, http); err != nil {
-		return false, err
-	}
-	conn, err := dial(ctx, grpc, c.auth, c.config.Timeouts, c.config.tenant())
+	conn, err := c.connect(ctx, address)
 	if err != nil {
-		return false, err
+		return false, c.config.adviseConnect(err)
 	}
 	s := &session{
 		client: c, conn: conn, ctx: ctx, end: cancel, since: time.Now(),
 		pool: pool{limit: maxInFlight}, askers: pool{limit: maxAskers},
 	}
 	s.run()
-	return true, fmt.Errorf("connection to %s lost: %w", grpc, context.Cause(ctx))
+	return true, fmt.Errorf("connection to %s lost: %w", conn.address, context.Cause(ctx))
+}
+
+// connect logs in and dials. Files are read again each time: certificates and secrets are renewed while we run.
+func (c *client) connect(ctx context.Context, address string) (*conn, error) {
+	_, grpc, err := c.config.endpoints(address)
+	if err != nil {
+		return nil, err
+	}
+	base, err := c.config.loginBase(address)
+	if err != nil {
+		return nil, err
+	}
+	var secure *tls.Config
+	loginTLS, grpcTLS := c.config.secure(address)
+	if loginTLS || grpcTLS {
+		if secure, err = c.config.TLS.Config(); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+	}
+	login, stop := context.WithTimeout(ctx, c.config.Timeouts.Connect)
+	defer stop()
+	if err := c.auth.use(login, base, secure); err != nil {
+		return nil, err
+	}
+	if !grpcTLS {
+		secure = nil
+	}
+	return dial(ctx, grpc, c.auth, c.config.Timeouts, c.config.tenant(), secure)
 }
 
 // connected makes s the session, asks it for everything and says that we are live.
@@ -135,14 +160,19 @@ func (c *client) lost(err error) {
 		c.state = registry.Stale
 	}
 	state := c.state
-	// What nobody reads had to wait for its goodbye to the server, which has forgotten us by itself.
+	c.forgetUnreadLocked()
+	c.mu.Unlock()
+	c.opts.Report(state, err)
+}
+
+// forgetUnreadLocked drops what nobody reads: it had to wait for its goodbye to the server, which has forgotten us by
+// itself.
+func (c *client) forgetUnreadLocked() {
 	for _, sub := range c.subjectsLocked() {
 		if len(sub.state().readers) == 0 {
 			sub.state().forget()
 		}
 	}
-	c.mu.Unlock()
-	c.opts.Report(state, err)
 }
 
 // troubled reports a failure with one subject, which does not change the state of the registry. Only the first in a row is
@@ -151,7 +181,7 @@ func (c *client) troubled(sub subject, err error, first bool) {
 	c.mu.Lock()
 	state := c.state
 	c.mu.Unlock()
-	err = fmt.Errorf("%s: %w", sub, err)
+	err = c.config.adviseRefusal(fmt.Errorf("%s: %w", sub, err), "read")
 	if first {
 		c.opts.Logger.Warn("Nacos gives no answer", "error", err)
 	}
@@ -159,7 +189,10 @@ func (c *client) troubled(sub subject, err error, first bool) {
 }
 
 func (c *client) subjectsLocked() []subject {
-	all := make([]subject, 0, len(c.services)+len(c.configs)+len(c.lists)+len(c.apps))
+	all := make([]subject, 0, len(c.services)+len(c.configs)+len(c.lists)+len(c.apps)+len(c.ours))
+	for _, s := range c.ours {
+		all = append(all, s)
+	}
 	for _, s := range c.lists {
 		all = append(all, s)
 	}

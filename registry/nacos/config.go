@@ -3,21 +3,18 @@ package nacos
 import (
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
 )
 
-const defaultPort = 8848
-
 // Config is the section of a registry of type nacos.
 type Config struct {
 	// Addresses are the servers' HTTP addresses, host:port or host (then port 8848). Any of them serves; the next one is
-	// tried when one fails.
+	// tried when one fails. Names are looked up anew at each attempt. With https:// before it an address is reached by TLS
+	// even without a section tls; with http:// its login is not, though gRPC may be.
 	Addresses []string `yaml:"addresses"`
 	// Namespace is the namespace's id; public by default.
 	Namespace string `yaml:"namespace"`
@@ -25,9 +22,18 @@ type Config struct {
 	Groups []string `yaml:"groups"`
 	// Clusters, if any, are the only clusters whose instances are used.
 	Clusters []string `yaml:"clusters"`
-	// Username and Password log in; without a name nobody does.
-	Username string `yaml:"username"`
-	Password string `yaml:"password"`
+	// Username and Password log in; without a name nobody does. PasswordFile holds the password instead, and is read at
+	// each login.
+	Username     string `yaml:"username"`
+	Password     string `yaml:"password"`
+	PasswordFile string `yaml:"passwordFile"`
+	// AccessKey and SecretKey sign each request, as Alibaba Cloud's MSE asks for. SecretKeyFile holds the secret instead,
+	// and is read at each connection.
+	AccessKey     string `yaml:"accessKey"`
+	SecretKey     string `yaml:"secretKey"`
+	SecretKeyFile string `yaml:"secretKeyFile"`
+	// TLS is for gRPC and the login.
+	TLS *registry.TLS `yaml:"tls"`
 	// ContextPath is the server's, for the login.
 	ContextPath string `yaml:"contextPath"`
 	// GRPCPortOffset is what is added to an address's port to get that of gRPC; 1000 everywhere but behind port mappings.
@@ -95,8 +101,9 @@ func (c *Config) Validate() error {
 	if strings.ContainsAny(c.Namespace, "@> \t\r\n") {
 		errs = append(errs, fmt.Errorf("namespace: %q is not a namespace's id", c.Namespace))
 	}
-	if c.Username == "" && c.Password != "" {
-		errs = append(errs, errors.New("username: is missing while there is a password"))
+	errs = append(errs, c.checkSecrets()...)
+	if err := c.TLS.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("tls: %w", err))
 	}
 	if strings.ContainsAny(c.ContextPath, "?# \t\r\n") {
 		errs = append(errs, fmt.Errorf("contextPath: %q is not a path", c.ContextPath))
@@ -119,6 +126,34 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// checkSecrets is about what the servers know us by.
+func (c *Config) checkSecrets() []error {
+	var errs []error
+	if c.Username == "" && (c.Password != "" || c.PasswordFile != "") {
+		errs = append(errs, errors.New("username: is missing while there is a password"))
+	}
+	if c.Password != "" && c.PasswordFile != "" {
+		errs = append(errs, errors.New("passwordFile: is given beside password"))
+	}
+	switch secret := c.SecretKey != "" || c.SecretKeyFile != ""; {
+	case c.AccessKey == "" && secret:
+		errs = append(errs, errors.New("accessKey: is missing while there is a secret key"))
+	case c.AccessKey != "" && !secret:
+		errs = append(errs, errors.New("secretKey: is missing while there is an access key"))
+	}
+	if c.SecretKey != "" && c.SecretKeyFile != "" {
+		errs = append(errs, errors.New("secretKeyFile: is given beside secretKey"))
+	}
+	return errs
+}
+
+// Resolve makes relative files count from folder, where the document stands.
+func (c *Config) Resolve(folder string) {
+	registry.ResolvePath(&c.PasswordFile, folder)
+	registry.ResolvePath(&c.SecretKeyFile, folder)
+	c.TLS.Resolve(folder)
+}
+
 // Identity implements registry.Config.
 func (c *Config) Identity() string {
 	return fmt.Sprintf("nacos %v namespace %s groups %v clusters %v", c.Addresses, c.namespace(), c.Groups, c.Clusters)
@@ -130,29 +165,6 @@ func (c *Config) Build(opts registry.Options) (registry.Registry, error) {
 		return nil, err
 	}
 	return newClient(c, opts), nil
-}
-
-// endpoints are the addresses for HTTP and for gRPC behind one entry of Addresses.
-func (c *Config) endpoints(address string) (http, grpc string, err error) {
-	host, port := address, defaultPort
-	if h, p, err := net.SplitHostPort(address); err == nil {
-		if port, err = strconv.Atoi(p); err != nil {
-			return "", "", fmt.Errorf("%q: port %q is not a number", address, p)
-		}
-		host = h
-	} else {
-		host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	}
-	probe := registry.Instance{Host: host, Port: port}
-	if err := probe.Validate(); err != nil {
-		return "", "", fmt.Errorf("%q: %w", address, err)
-	}
-	http = probe.Address()
-	probe.Port += c.GRPCPortOffset
-	if err := probe.Validate(); err != nil {
-		return "", "", fmt.Errorf("%q: grpcPortOffset %d: %w", address, c.GRPCPortOffset, err)
-	}
-	return http, probe.Address(), nil
 }
 
 // namespace is the id that naming requests carry: servers before 3 do not take an empty one for public.

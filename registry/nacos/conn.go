@@ -2,6 +2,7 @@ package nacos
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 
 	wire "github.com/nacos-group/nacos-sdk-go/v2/api/grpc"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 )
 
@@ -31,18 +33,23 @@ type conn struct {
 	timeout  time.Duration
 	localIP  atomic.Pointer[string]
 
-	sendMu    sync.Mutex // a stream takes one Send at a time
+	dialErr   atomic.Pointer[error] // why the last attempt to connect failed: gRPC passes on its text alone
+	sendMu    sync.Mutex            // a stream takes one Send at a time
 	abilities map[string]bool
 }
 
 // dial connects, checks that the server is ready and introduces us. ctx bounds the life of the connection, timeouts its
-// making.
-func dial(ctx context.Context, grpcAddress string, a *auth, t Timeouts, tenant string) (_ *conn, err error) {
+// making; secure is nil without TLS.
+func dial(ctx context.Context, grpcAddress string, a *auth, t Timeouts, tenant string, secure *tls.Config) (_ *conn, err error) {
 	c := &conn{address: grpcAddress, auth: a, timeout: t.Request}
 	none := ""
 	c.localIP.Store(&none)
-	c.cc, err = grpc.NewClient("passthrough:///"+grpcAddress,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+	transport := insecure.NewCredentials()
+	if secure != nil {
+		transport = handshakes{credentials.NewTLS(secure), c.failed}
+	}
+	c.cc, err = grpc.NewClient("passthrough:///"+grpcAddress, // names are looked up at each dial
+		grpc.WithTransportCredentials(transport),
 		grpc.WithContextDialer(c.dialTCP), // also keeps proxies of the environment out of the way
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(),
@@ -62,6 +69,9 @@ func dial(ctx context.Context, grpcAddress string, a *auth, t Timeouts, tenant s
 	defer cancel()
 	var check serverCheckAnswer
 	if err := c.ask(bounded, typeServerCheck, "", &serverCheck{Module: "internal"}, &check); err != nil {
+		if cause := c.dialErr.Load(); cause != nil {
+			err = fmt.Errorf("connect to %s: %w", grpcAddress, *cause)
+		}
 		return nil, err
 	}
 	// The stream lives as long as ctx; while it is set up, Connect must be able to end it too.
@@ -96,6 +106,7 @@ func (c *conn) dialTCP(ctx context.Context, address string) (net.Conn, error) {
 	var d net.Dialer
 	nc, err := d.DialContext(ctx, "tcp", address)
 	if err != nil {
+		c.failed(err)
 		return nil, err
 	}
 	if local, ok := nc.LocalAddr().(*net.TCPAddr); ok {
@@ -103,6 +114,28 @@ func (c *conn) dialTCP(ctx context.Context, address string) (net.Conn, error) {
 		c.localIP.Store(&ip)
 	}
 	return nc, nil
+}
+
+func (c *conn) failed(err error) { c.dialErr.Store(&err) }
+
+// handshakes notes why a handshake failed.
+type handshakes struct {
+	credentials.TransportCredentials
+	failed func(error)
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (h handshakes) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	nc, info, err := h.TransportCredentials.ClientHandshake(ctx, authority, raw)
+	if err != nil {
+		h.failed(err)
+	}
+	return nc, info, err
+}
+
+// Clone implements credentials.TransportCredentials.
+func (h handshakes) Clone() credentials.TransportCredentials {
+	return handshakes{h.TransportCredentials.Clone(), h.failed}
 }
 
 // awaitSetupAck waits for the acknowledgement that servers from 2.3 on send; before it they do not know us.
@@ -168,6 +201,7 @@ func (c *conn) ask(ctx context.Context, kind, token string, request any, out ans
 	if err != nil {
 		return err
 	}
+	c.auth.sign(p.GetMetadata(), request)
 	got, err := c.requests.Request(ctx, p)
 	if err != nil {
 		return fmt.Errorf("send %s to %s: %w", kind, c.address, err)

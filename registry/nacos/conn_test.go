@@ -261,7 +261,7 @@ func TestDeadAddressIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	_, err = dial(t.Context(), grpc, newAuth(c), c.Timeouts, "")
+	_, err = dial(t.Context(), grpc, newAuth(c), c.Timeouts, "", nil)
 	if err == nil || !strings.Contains(err.Error(), grpc) {
 		t.Errorf("%v, want the address in it", err)
 	}

@@ -90,7 +90,7 @@ func publish(t *testing.T, group, id, content string) {
 
 func TestDubboByInterface(t *testing.T) {
 	r := newRig(t, shared(t).Addr())
-	iface := strings.ReplaceAll(unique(t, "I"), "-", ".")
+	iface := strings.ReplaceAll(uniq(t, "I"), "-", ".")
 	exact, bare := r.watch(registry.DubboService(iface, "g1", "1.0.0")), r.watch(registry.DubboService(iface, "", ""))
 	anyGroup, all := r.watch(registry.DubboService(iface, "*", "1.0.0")), r.watch(registry.DubboService(iface, "*", "*"))
 	exact.until("nothing", has())
@@ -127,8 +127,8 @@ func TestDubboByInterface(t *testing.T) {
 func TestDubboByApplication(t *testing.T) {
 	f := &fetcher{answers: map[string]string{}}
 	r := newRig(t, shared(t).Addr(), withFetcher(f))
-	iface := strings.ReplaceAll(unique(t, "I"), "-", ".")
-	local, remote := unique(t, "local"), unique(t, "remote")
+	iface := strings.ReplaceAll(uniq(t, "I"), "-", ".")
+	local, remote := uniq(t, "local"), uniq(t, "remote")
 	p := r.watch(registry.DubboService(iface, "g1", "*"))
 	p.until("nothing", has())
 
@@ -186,7 +186,7 @@ func TestDubboByApplication(t *testing.T) {
 
 func TestDefinition(t *testing.T) {
 	r := newRig(t, shared(t).Addr())
-	iface := strings.ReplaceAll(unique(t, "I"), "-", ".")
+	iface := strings.ReplaceAll(uniq(t, "I"), "-", ".")
 	p := r.watchDefinition(registry.DubboService(iface, "g1", "1.0.0"))
 	p.until("none", func(s string) bool { return s == "" })
 	// Dubbo 2.7 writes no mapping: the application is known by its provider.

@@ -22,7 +22,7 @@ func TestNoPortAndNoFile(t *testing.T) {
 	// One registry that gets no further than the login, for its HTTP, and one that does everything else.
 	within(t, "the login to fail", func() bool { return r.sawError("log in") })
 	q := newRig(t, shared(t).Addr())
-	q.watch(registry.App(unique(t, "svc"))).until("an answer", has())
+	q.watch(registry.App(uniq(t, "svc"))).until("an answer", has())
 	q.watch(registry.DubboService("I", "*", "*")).until("an answer", has())
 	q.watchServices().until("a list", func(registry.ServiceSet) bool { return true })
 	q.watchDefinition(registry.DubboService("I", "", "")).until("an answer", func(string) bool { return true })

@@ -4,15 +4,18 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"unique"
 
 	"github.com/sluice-gateway/sluice/registry"
 )
 
-// host is one instance as the server describes it.
+// host is one instance as the server describes it. Many services have thousands of them that say the same, so equal
+// strings, and the metadata of neighbours, are kept once.
 type host struct {
-	InstanceID  string            `json:"instanceId"`
+	InstanceID  string            `json:"instanceId"` // kept only of hosts that cannot be used, to name them
 	IP          string            `json:"ip"`
 	Port        int               `json:"port"`
 	Weight      float64           `json:"weight"`
@@ -39,6 +42,10 @@ func decodeHosts(raw []json.RawMessage) hosts {
 			out.bad = append(out.bad, registry.Skipped{Entry: fmt.Sprintf("hosts[%d]", n), Reason: err.Error()})
 			continue
 		}
+		if probe := h.plain(); probe.Validate() == nil {
+			h.InstanceID = ""
+		}
+		h.share(out.list)
 		out.list = append(out.list, h)
 	}
 	// Nacos keeps no order; ours makes equal states equal.
@@ -47,6 +54,35 @@ func decodeHosts(raw []json.RawMessage) hosts {
 	})
 	return out
 }
+
+// share replaces what the host says by what others have said before it: those of its own service that were read before,
+// and all that are known.
+func (h *host) share(before []host) {
+	h.IP, h.ClusterName = intern(h.IP), intern(h.ClusterName)
+	if n := len(before); n > 0 && maps.Equal(before[n-1].Metadata, h.Metadata) {
+		h.Metadata = before[n-1].Metadata
+		return
+	}
+	if len(h.Metadata) == 0 {
+		h.Metadata = nil
+		return
+	}
+	own := make(map[string]string, len(h.Metadata))
+	for k, v := range h.Metadata {
+		own[intern(k)] = intern(v)
+	}
+	h.Metadata = own
+}
+
+// intern gives the one copy of a string. Long ones are hardly ever said twice. What nobody holds any more is forgotten.
+func intern(s string) string {
+	if len(s) > maxInterned {
+		return s
+	}
+	return unique.Make(s).Value()
+}
+
+const maxInterned = 256
 
 // name is how a host is called in a Snapshot's Skipped.
 func (h *host) name() string {

@@ -23,7 +23,9 @@ const (
 //
 // They are listed at once. A server that can (Nacos 3) is then asked for a fuzzy watch, which pushes every later change;
 // it is given the names that we have, and pushes at first only what they lack. Where it cannot, or the group holds more
-// services than the server's limit for such a watch, the list is read every ListInterval.
+// services than the server's limit for such a watch, the list is read every ListInterval. A server whose limit is reached
+// later says nothing and pushes no more, so what a listing finds has to be pushed until the next one, or it is believed
+// that it is not pushed.
 type serviceNames struct {
 	subjectState
 	client *client
@@ -34,6 +36,7 @@ type serviceNames struct {
 	names   map[string]int      // how many listings in a row have lacked it
 	sorted  []string            // of names, made when it is read; never changed, only replaced
 	recent  map[string]struct{} // pushed as added since the last listing began: newer than its answer
+	found   map[string]struct{} // by the last listing, though they ought to have been pushed
 	current *session            // the one that confirmed what we hold
 	next    *time.Timer         // of the next listing
 	watched *session            // pushes changes
@@ -71,7 +74,7 @@ func (l *serviceNames) sync(ctx context.Context, s *session) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	pause := c.config.ListInterval
-	if l.watched == s && !l.doubtful() {
+	if l.watched == s && l.refused != s && !l.doubtful() {
 		pause *= controlEvery
 	}
 	if l.next != nil {
@@ -81,8 +84,11 @@ func (l *serviceNames) sync(ctx context.Context, s *session) error {
 	return nil
 }
 
-// doubtful reports whether a name was missing in the last listing.
+// doubtful reports whether the last listing and what was pushed do not agree.
 func (l *serviceNames) doubtful() bool {
+	if len(l.found) > 0 {
+		return true
+	}
 	for _, misses := range l.names {
 		if misses > 0 {
 			return true
@@ -126,8 +132,21 @@ func (l *serviceNames) read(ctx context.Context, s *session) error {
 // merge takes the names of a listing: new ones at once, missing ones when they were missing before.
 func (l *serviceNames) merge(s *session, seen map[string]struct{}, complete bool) {
 	changed := false
+	if len(l.found) > 0 && l.watched == s && l.refused != s {
+		l.notPushed(s, "what a listing found was never pushed: the server's limit for a fuzzy watch may be reached")
+	}
+	clear(l.found)
 	for name := range seen {
-		changed = l.add(name) || changed
+		if !l.add(name) {
+			continue
+		}
+		changed = true
+		if l.watched == s && l.refused != s {
+			if l.found == nil {
+				l.found = map[string]struct{}{}
+			}
+			l.found[name] = struct{}{}
+		}
 	}
 	for name := range l.names {
 		if _, ok := seen[name]; ok || !complete {
@@ -183,12 +202,19 @@ func (l *serviceNames) watch(ctx context.Context, s *session) error {
 		return err
 	}
 	// Over the limit (50310, 50311) it pushes a part of the changes; without a handler (302) none.
-	l.refused = s
-	if r.code != codeNoHandler {
-		c.opts.Logger.Warn("Nacos does not push its list of services; it is read at intervals",
-			"group", l.group, "interval", c.config.ListInterval, "reason", r.Error())
+	if r.code == codeNoHandler {
+		l.refused = s
+	} else {
+		l.notPushed(s, r.Error())
 	}
 	return nil
+}
+
+// notPushed has the list read at intervals until the connection ends. The client's lock is held.
+func (l *serviceNames) notPushed(s *session, reason string) {
+	l.refused = s
+	l.client.opts.Logger.Warn("Nacos does not push its list of services; it is read at intervals",
+		"group", l.group, "interval", l.client.config.ListInterval, "reason", reason)
 }
 
 func (l *serviceNames) pattern() *fuzzyWatch {
@@ -228,6 +254,7 @@ func (c *client) listChanged(s *session, change *serviceChange) {
 	switch change.ChangedType {
 	case changeAdd:
 		changed = l.add(name)
+		delete(l.found, name)
 		if l.recent != nil {
 			l.recent[name] = struct{}{}
 		}

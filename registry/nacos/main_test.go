@@ -248,8 +248,8 @@ func lists(want ...registry.ServiceName) func(registry.ServiceSet) bool {
 
 func quietLogger() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// unique makes a name that only this run of this test uses.
-func unique(t testing.TB, name string) string {
+// uniq makes a name that only this run of this test uses.
+func uniq(t testing.TB, name string) string {
 	run, _ := tests.LoadOrStore(t, testCount.Add(1))
 	return fmt.Sprintf("%s-%d-%s", strings.NewReplacer("/", "-", "#", "-", " ", "-").Replace(t.Name()), run, name)
 }

@@ -15,24 +15,7 @@ type provider struct {
 
 	mu    sync.Mutex
 	conn  *conn
-	wants map[serviceKey]providerInstance
-}
-
-type providerInstance struct {
-	IP          string            `json:"ip"`
-	Port        int               `json:"port"`
-	Weight      float64           `json:"weight"`
-	Healthy     bool              `json:"healthy"`
-	Enabled     bool              `json:"enabled"`
-	Ephemeral   bool              `json:"ephemeral"`
-	ClusterName string            `json:"clusterName"`
-	Metadata    map[string]string `json:"metadata"`
-}
-
-type instanceRequest struct {
-	namingRequest
-	Type     string           `json:"type"`
-	Instance providerInstance `json:"instance"`
+	wants map[serviceKey]instance
 }
 
 // newProvider connects to a server until the test ends.
@@ -40,7 +23,7 @@ func newProvider(t testing.TB, address string) *provider {
 	t.Helper()
 	c := Default()
 	c.Addresses = []string{address}
-	p := &provider{t: t, config: c, wants: map[serviceKey]providerInstance{}}
+	p := &provider{t: t, config: c, wants: map[serviceKey]instance{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -64,7 +47,7 @@ func (p *provider) connection(ctx context.Context) {
 		p.t.Error(err)
 		return
 	}
-	c, err := dial(ctx, grpc, newAuth(p.config), p.config.Timeouts, "")
+	c, err := dial(ctx, grpc, newAuth(p.config), p.config.Timeouts, "", nil)
 	if err != nil {
 		return
 	}
@@ -92,7 +75,7 @@ func (p *provider) connection(ctx context.Context) {
 	}
 }
 
-func (p *provider) request(ctx context.Context, key serviceKey, kind string, i providerInstance) error {
+func (p *provider) request(ctx context.Context, key serviceKey, kind string, i instance) error {
 	return p.conn.call(ctx, "InstanceRequest", &instanceRequest{
 		namingRequest: namingRequest{"naming", p.config.namespace(), key.group, key.name}, Type: kind, Instance: i,
 	}, &answerHead{})
@@ -101,7 +84,7 @@ func (p *provider) request(ctx context.Context, key serviceKey, kind string, i p
 // register registers or changes the provider's one instance of a service in DEFAULT_GROUP.
 func (p *provider) register(service, ip string, port int, metadata map[string]string) {
 	p.t.Helper()
-	i := providerInstance{IP: ip, Port: port, Weight: 1, Healthy: true, Enabled: true, Ephemeral: true, ClusterName: "DEFAULT", Metadata: metadata}
+	i := instance{IP: ip, Port: port, Weight: 1, Healthy: true, Enabled: true, Ephemeral: true, ClusterName: "DEFAULT", Metadata: metadata}
 	key := serviceKey{"DEFAULT_GROUP", service}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -18,7 +18,7 @@ func TestFiveThousandServices(t *testing.T) {
 		t.Skip("slow: registers 5,000 services")
 	}
 	const services = 5000
-	name := func(n int) string { return unique(t, fmt.Sprint(n)) }
+	name := func(n int) string { return uniq(t, fmt.Sprint(n)) }
 	p := newProvider(t, shared(t).Addr())
 	began := time.Now()
 	p.registerMany(services, name)
@@ -69,7 +69,7 @@ func (p *provider) registerMany(n int, name func(int) string) {
 	for range 64 {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				err := p.request(p.t.Context(), serviceKey{"DEFAULT_GROUP", name(i)}, "registerInstance", providerInstance{
+				err := p.request(p.t.Context(), serviceKey{"DEFAULT_GROUP", name(i)}, "registerInstance", instance{
 					IP: "10.0.0.1", Port: 80, Weight: 1, Healthy: true, Enabled: true, Ephemeral: true, ClusterName: "DEFAULT",
 				})
 				if err != nil {

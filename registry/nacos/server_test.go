@@ -12,7 +12,7 @@ import (
 
 func TestInstanceComesChangesAndGoes(t *testing.T) {
 	r := newRig(t, shared(t).Addr())
-	name := unique(t, "svc")
+	name := uniq(t, "svc")
 	p := r.watch(registry.App(name))
 	p.until("an unknown service to be empty", has())
 
@@ -63,7 +63,7 @@ func TestInstanceComesChangesAndGoes(t *testing.T) {
 
 func TestUnhealthyIsReported(t *testing.T) {
 	r := newRig(t, shared(t).Addr())
-	name := unique(t, "svc")
+	name := uniq(t, "svc")
 	for n, ip := range []string{"10.0.0.1", "10.0.0.2"} {
 		i := testbed.Instance{Service: name, IP: ip, Port: 80, Unhealthy: n == 1}
 		if err := shared(t).Register(t.Context(), i); err != nil {
@@ -78,7 +78,7 @@ func TestUnhealthyIsReported(t *testing.T) {
 
 func TestEphemeralInstanceLivesWithItsConnection(t *testing.T) {
 	r := newRig(t, shared(t).Addr())
-	name := unique(t, "svc")
+	name := uniq(t, "svc")
 	p := r.watch(registry.App(name))
 	t.Run("provider", func(t *testing.T) {
 		newProvider(t, shared(t).Addr()).register(name, "10.1.0.1", 80, nil)
@@ -89,7 +89,7 @@ func TestEphemeralInstanceLivesWithItsConnection(t *testing.T) {
 
 func TestGroupsAreMerged(t *testing.T) {
 	r := newRig(t, shared(t).Addr(), func(c *Config, _ *registry.Options) { c.Groups = []string{"DEFAULT_GROUP", "blue"} })
-	name := unique(t, "svc")
+	name := uniq(t, "svc")
 	all, blue := r.watch(registry.App(name)), r.watch(registry.ServiceName{Name: name, Group: "blue"})
 	other := r.watch(registry.ServiceName{Name: name, Group: "red"}) // not one of the configured groups, but asked for by name
 	for group, ip := range map[string]string{"": "10.0.0.1", "blue": "10.0.0.2", "red": "10.0.0.3"} {
@@ -107,7 +107,7 @@ func TestGroupsAreMerged(t *testing.T) {
 
 func TestClustersAreFiltered(t *testing.T) {
 	r := newRig(t, shared(t).Addr(), func(c *Config, _ *registry.Options) { c.Clusters = []string{"east"} })
-	name := unique(t, "svc")
+	name := uniq(t, "svc")
 	for cluster, ip := range map[string]string{"east": "10.0.0.1", "west": "10.0.0.2", "": "10.0.0.3"} {
 		if err := shared(t).Register(t.Context(), testbed.Instance{Cluster: cluster, Service: name, IP: ip, Port: 80}); err != nil {
 			t.Fatal(err)
@@ -117,13 +117,13 @@ func TestClustersAreFiltered(t *testing.T) {
 }
 
 func TestNamespaces(t *testing.T) {
-	space := unique(t, "ns")
+	space := uniq(t, "ns")
 	if err := shared(t).CreateNamespace(t.Context(), space); err != nil {
 		t.Fatal(err)
 	}
 	dev := newRig(t, shared(t).Addr(), func(c *Config, _ *registry.Options) { c.Namespace = space })
 	public := newRig(t, shared(t).Addr())
-	name := unique(t, "svc")
+	name := uniq(t, "svc")
 	a, b := dev.watch(registry.App(name)), public.watch(registry.App(name))
 	b.until("an answer", has())
 	if err := shared(t).Register(t.Context(), testbed.Instance{Namespace: space, Service: name, IP: "10.0.0.1", Port: 80}); err != nil {
@@ -161,16 +161,16 @@ func TestServiceListIsPushed(t *testing.T) {
 		return l != nil && l.watched != nil && l.watched == r.reg.session
 	})
 	p := newProvider(t, shared(t).Addr())
-	name := registry.ServiceName{Name: unique(t, "svc"), Group: "DEFAULT_GROUP"}
+	name := registry.ServiceName{Name: uniq(t, "svc"), Group: "DEFAULT_GROUP"}
 	began := time.Now()
 	p.register(name.Name, "10.0.0.1", 80, nil)
-	p.register("providers:"+unique(t, "I")+":1.0:g", "10.0.0.1", 20880, nil)
-	p.register("consumers:"+unique(t, "I")+":1.0:g", "10.0.0.1", 0, nil)
+	p.register("providers:"+uniq(t, "I")+":1.0:g", "10.0.0.1", 20880, nil)
+	p.register("consumers:"+uniq(t, "I")+":1.0:g", "10.0.0.1", 0, nil)
 	set.until("the new service", lists(name))
 	t.Logf("listed after %v", time.Since(began))
-	got := set.until("the interface", lists(registry.DubboService(unique(t, "I"), "g", "1.0")))
+	got := set.until("the interface", lists(registry.DubboService(uniq(t, "I"), "g", "1.0")))
 	for _, s := range got.Services {
-		if s.Name == "consumers:"+unique(t, "I")+":1.0:g" {
+		if s.Name == "consumers:"+uniq(t, "I")+":1.0:g" {
 			t.Error("a consumer is listed")
 		}
 	}

@@ -41,6 +41,7 @@ func (s *session) run() {
 	tasks.Go(s.keepAlive)
 	tasks.Go(s.keepToken)
 	tasks.Go(s.compareConfigs)
+	tasks.Go(s.checkNamespace)
 	<-s.ctx.Done()
 	s.client.disconnected(s)
 	s.conn.close()
