@@ -43,7 +43,7 @@ func parts() proxy.Components {
 			"static": func() registry.Config { return static.Default() },
 			"file":   func() registry.Config { return file.Default() },
 		},
-		Dialers: map[string]upstream.Dialer{"http1": upstream.DialHTTP1, "dubbo": upstream.DialDubbo},
+		Dialers: map[string]upstream.Dialer{"http1": upstream.HTTP1(), "dubbo": upstream.Dubbo()},
 	}
 }
 

@@ -41,7 +41,7 @@ func parts() Components {
 			"fixedResponse":    func() filter.Config { return fixedresponse.Default() },
 		},
 		Registries: map[string]func() registry.Config{"static": func() registry.Config { return static.Default() }},
-		Dialers:    map[string]upstream.Dialer{"http1": upstream.DialHTTP1, "dubbo": upstream.DialDubbo},
+		Dialers:    map[string]upstream.Dialer{"http1": upstream.HTTP1(), "dubbo": upstream.Dubbo()},
 	}
 }
 

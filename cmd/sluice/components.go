@@ -43,9 +43,9 @@ func components() proxy.Components {
 			"zookeeper": func() registry.Config { return zookeeper.Default() },
 		},
 		Dialers: map[string]upstream.Dialer{
-			"http1": upstream.DialHTTP1,
-			"https": upstream.DialHTTP1,
-			"dubbo": upstream.DialDubbo,
+			"http1": upstream.HTTP1(),
+			"https": upstream.HTTP1(),
+			"dubbo": upstream.Dubbo(),
 		},
 	}
 }

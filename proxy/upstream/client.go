@@ -3,6 +3,8 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"sync"
+	"sync/atomic"
 
 	"github.com/sluice-gateway/sluice/config"
 	"github.com/sluice-gateway/sluice/discovery"
@@ -31,6 +33,62 @@ type Settings struct {
 	TLSConfig *tls.Config
 }
 
-// Dialer builds the client of one instance of one wire protocol. load is the instance's, for clients that learn of their
-// server's leaving. It must not connect: it runs while a registry's push is applied.
-type Dialer func(endpoint *discovery.Endpoint, settings *Settings, load *balance.Load) (Client, error)
+// Dialer is how one wire protocol is spoken.
+type Dialer struct {
+	// Check says why a service treated like this cannot be spoken to; nil means that every one can.
+	Check func(settings *Settings) error
+	// Dial builds the client of one instance, with its first request. load is the instance's, for clients that learn of
+	// their server's leaving. It does not connect.
+	Dial func(endpoint *discovery.Endpoint, settings *Settings, load *balance.Load) Client
+}
+
+// connector makes the client of one instance when a request first needs it: most of a large registry's instances are
+// never asked by this gateway.
+type connector struct {
+	dialer   *Dialer
+	settings *Settings
+
+	made   atomic.Pointer[Client]
+	mu     sync.Mutex
+	closed bool
+}
+
+// client is the instance's. After close it is nil, if there was none by then.
+func (c *connector) client(endpoint *discovery.Endpoint, load *balance.Load) Client {
+	if made := c.made.Load(); made != nil {
+		return *made
+	}
+	return c.make(endpoint, load)
+}
+
+func (c *connector) make(endpoint *discovery.Endpoint, load *balance.Load) Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if made := c.made.Load(); made != nil {
+		return *made
+	}
+	if c.closed {
+		return nil
+	}
+	made := c.dialer.Dial(endpoint, c.settings, load)
+	c.made.Store(&made)
+	return made
+}
+
+func (c *connector) close(ctx context.Context) error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	if made := c.made.Load(); made != nil {
+		return (*made).Close(ctx)
+	}
+	return nil
+}
+
+func (c *connector) sweep(now int64) {
+	if made := c.made.Load(); made != nil {
+		if sweeper, ok := (*made).(Sweeper); ok {
+			sweeper.Sweep(now)
+		}
+	}
+}

@@ -15,8 +15,10 @@ import (
 	"github.com/sluice-gateway/sluice/proxy/balance"
 )
 
-// DialHTTP1 reaches an instance by HTTP/1.1: with TLS if the service says so, or the instance's protocol is "https".
-func DialHTTP1(endpoint *discovery.Endpoint, s *Settings, _ *balance.Load) (Client, error) {
+// HTTP1 speaks HTTP/1.1: with TLS if the service says so, or the instance's protocol is "https".
+func HTTP1() Dialer { return Dialer{Dial: dialHTTP1} }
+
+func dialHTTP1(endpoint *discovery.Endpoint, s *Settings, _ *balance.Load) Client {
 	cfg := http1.ClientConfig{
 		Address: endpoint.ID, TLS: s.TLSConfig,
 		MaxConnections: s.Connections.Max, MaxPending: s.Connections.Pending,
@@ -30,7 +32,7 @@ func DialHTTP1(endpoint *discovery.Endpoint, s *Settings, _ *balance.Load) (Clie
 	if cfg.TLS == nil && endpoint.Protocol == "https" {
 		cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	return http1Client{http1.NewClient(cfg)}, nil
+	return http1Client{http1.NewClient(cfg)}
 }
 
 type http1Client struct{ *http1.Client }
@@ -38,15 +40,21 @@ type http1Client struct{ *http1.Client }
 // Close implements Client; nothing has to be waited for.
 func (c http1Client) Close(context.Context) error { return c.Client.Close() }
 
-// DialDubbo reaches a provider by the dubbo protocol. Its announcements of a stop reach the balancer through load.
-func DialDubbo(endpoint *discovery.Endpoint, s *Settings, load *balance.Load) (Client, error) {
-	if s.TLSConfig != nil {
-		return nil, errors.New("the dubbo protocol is spoken without TLS")
-	}
+// Dubbo speaks the dubbo protocol. A provider's announcement of its stop reaches the balancer.
+func Dubbo() Dialer {
+	return Dialer{Dial: dialDubbo, Check: func(s *Settings) error {
+		if s.TLSConfig != nil {
+			return errors.New("the dubbo protocol is spoken without TLS")
+		}
+		return nil
+	}}
+}
+
+func dialDubbo(endpoint *discovery.Endpoint, s *Settings, load *balance.Load) Client {
 	return dubbo.NewClient(dubbo.ClientConfig{
 		Address: endpoint.ID, Group: endpoint.Group, Version: endpoint.Version, Path: endpoint.Path,
 		ConnectTimeout: s.Timeouts.Connect, OnDrain: load.SetDraining,
-	}), nil
+	})
 }
 
 // loadTLS reads the files that a service's section names.

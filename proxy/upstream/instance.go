@@ -6,30 +6,37 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
 )
 
-// instance is one endpoint with the client that reaches it. It is its own finisher.
+// instance is one endpoint of a service, and how it is reached. It is its own finisher.
 type instance struct {
-	endpoint discovery.Endpoint
-	service  string // for records
-	client   Client
-	load     *balance.Load
-	// discovered observes how long after the registry told of the instance its first request came.
-	discovered prometheus.Observer
+	endpoint  *discovery.Endpoint
+	service   *Service
+	connector *connector
+	load      *balance.Load
+}
+
+// errLeft is for a request that met an instance in the moment it left.
+func (i *instance) errLeft() *protocol.Error {
+	return &protocol.Error{
+		Status: 503, Code: protocol.CodeUpstreamConnect, Message: i.endpoint.ID + " has left " + i.service.name, NotSent: true,
+	}
 }
 
 // serve sends the request and keeps the instance's books. start is the present.
 func (i *instance) serve(ctx context.Context, req *protocol.Request, start int64) (*protocol.Response, error) {
-	req.Record.Service, req.Record.Instance = i.service, i.endpoint.ID
+	req.Record.Service, req.Record.Instance = i.service.name, i.endpoint.ID
 	req.Record.Attempts++
+	client := i.connector.client(i.endpoint, i.load)
+	if client == nil {
+		return nil, i.errLeft()
+	}
 	i.load.Begin()
 	if appeared, first := i.load.First(); first {
-		i.discovered.Observe(time.Duration(start - appeared).Seconds())
+		i.service.discovered.Observe(time.Duration(start - appeared).Seconds())
 	}
 	handedOver := false
 	defer func() {
@@ -38,7 +45,7 @@ func (i *instance) serve(ctx context.Context, req *protocol.Request, start int64
 			i.load.End()
 		}
 	}()
-	resp, err := i.client.Serve(ctx, req)
+	resp, err := client.Serve(ctx, req)
 	now := protocol.Now()
 	req.Record.UpstreamNanos = now - start
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
@@ -15,19 +17,20 @@ import (
 
 // Service is one service of one registry, treated in one way.
 type Service struct {
-	key      discovery.Key
-	settings Settings
-	store    *Store
-	turn     atomic.Uint64
-	state    atomic.Pointer[state]
-	watch    *discovery.Subscription
-	answered chan struct{} // closed when the registry has spoken for the first time
+	key        discovery.Key
+	name       string // for records
+	settings   Settings
+	discovered prometheus.Observer
+	store      *Store
+	turn       atomic.Uint64
+	state      atomic.Pointer[state]
+	watch      *discovery.Subscription
+	answered   chan struct{} // closed when the registry has spoken for the first time
 
 	refs int // guarded by store.mu
 
-	mu        sync.Mutex // serialises apply and close
-	closed    bool
-	instances map[identity]*instance
+	mu     sync.Mutex // serialises apply and close
+	closed bool
 }
 
 // identity is what makes two endpoints reachable by the same client.
@@ -57,32 +60,34 @@ func (s *Service) apply(e *discovery.Endpoints) {
 	if s.closed {
 		return
 	}
-	next := &state{service: s.key.Service.String(), endpoints: e}
+	next := &state{service: s.name, endpoints: e}
+	before := s.state.Load()
 	var appeared time.Time
-	if s.state.Load().endpoints != nil {
+	if before.endpoints != nil {
 		appeared = e.At // what was there before we came is no event
 	}
-	instances := make(map[identity]*instance, len(e.Usable))
+	left := make(map[identity]*instance, len(before.instances))
+	for _, i := range before.instances {
+		left[identityOf(i.endpoint)] = i
+	}
+	next.instances = make([]*instance, 0, len(e.Usable))
 	for n := range e.Usable {
 		endpoint := &e.Usable[n]
-		i, err := s.instance(endpoint, appeared)
+		id := identityOf(endpoint)
+		i, err := s.instance(endpoint, left[id], appeared)
 		if err != nil {
 			next.unusable = append(next.unusable, discovery.Excluded{Endpoint: *endpoint, Reason: err.Error()})
 			continue
 		}
-		instances[identityOf(endpoint)] = i
+		delete(left, id)
 		next.instances = append(next.instances, i)
 	}
-	left := s.instances
-	s.instances = instances
 	s.finish(next)
 	if first := s.state.Swap(next); first.endpoints == nil {
 		close(s.answered)
 	}
-	for id, i := range left {
-		if now := instances[id]; now == nil || now.client != i.client {
-			s.store.leave(s.key, i)
-		}
+	for _, i := range left {
+		s.store.leave(s.key, i)
 	}
 }
 
@@ -107,27 +112,19 @@ func (s *Service) finish(st *state) {
 	}
 }
 
-// instance returns the one that reached this endpoint before, with its new description, or makes one. appeared is when the
-// registry told of it, or zero.
-func (s *Service) instance(endpoint *discovery.Endpoint, appeared time.Time) (*instance, error) {
-	id := identityOf(endpoint)
-	if old := s.instances[id]; old != nil {
-		i := *old
-		i.endpoint = *endpoint
-		return &i, nil
+// instance is old, if not nil, with its new description, or a new one. appeared is when the registry told of it, or zero.
+func (s *Service) instance(endpoint *discovery.Endpoint, old *instance, appeared time.Time) (*instance, error) {
+	if old != nil {
+		return &instance{endpoint: endpoint, service: s, connector: old.connector, load: old.load}, nil
 	}
-	dial, err := s.store.dialer(cmp.Or(endpoint.Protocol, s.settings.Protocol))
+	dialer, err := s.store.dialer(cmp.Or(endpoint.Protocol, s.settings.Protocol), &s.settings)
 	if err != nil {
 		return nil, err
 	}
-	load := s.store.load(s.key, endpoint.ID, appeared)
-	client, err := dial(endpoint, &s.settings, load)
-	if err != nil {
-		s.store.releaseLoad(s.key, endpoint.ID)
-		return nil, err
-	}
-	return &instance{endpoint: *endpoint, service: s.key.Service.String(), client: client, load: load,
-		discovered: s.store.discovered.WithLabelValues(s.key.Registry)}, nil
+	return &instance{
+		endpoint: endpoint, service: s, connector: &connector{dialer: dialer, settings: &s.settings},
+		load: s.store.load(s.key, endpoint.ID, appeared),
+	}, nil
 }
 
 func (s *Service) picker(instances []*instance) balance.Picker {
@@ -149,16 +146,13 @@ func (s *Service) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	for _, i := range s.instances {
+	for _, i := range s.state.Load().instances {
 		s.store.leave(s.key, i)
 	}
-	s.instances = nil
 }
 
 func (s *Service) sweep(now int64) {
 	for _, i := range s.state.Load().instances {
-		if sweeper, ok := i.client.(Sweeper); ok {
-			sweeper.Sweep(now)
-		}
+		i.connector.sweep(now)
 	}
 }

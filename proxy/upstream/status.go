@@ -62,7 +62,7 @@ func (s *Service) status() ServiceStatus {
 	now := protocol.Now()
 	for _, i := range st.instances {
 		out.Instances = append(out.Instances, InstanceStatus{
-			Endpoint: i.endpoint, InFlight: i.load.InFlight(), Requests: i.load.Requests(), Failures: i.load.Failures(),
+			Endpoint: *i.endpoint, InFlight: i.load.InFlight(), Requests: i.load.Requests(), Failures: i.load.Failures(),
 			Latency: i.load.Latency(now), Draining: i.load.Draining(),
 		})
 	}

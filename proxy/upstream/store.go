@@ -30,27 +30,22 @@ const (
 type Store struct {
 	logger    *slog.Logger
 	catalogue *discovery.Catalogue
-	dialers   map[string]Dialer
+	dialers   map[string]*Dialer
 
 	ctx     context.Context //nolint:containedctx // the life of the store: clients that are being closed must not outlive it
 	cancel  context.CancelFunc
 	closing sync.WaitGroup
 
 	mu       sync.Mutex
-	services map[discovery.Key][]*Service // one a way of treatment; more than one only while plans change
-	loads    map[loadKey]*loadEntry
+	services map[discovery.Key][]*Service            // one a way of treatment; more than one only while plans change
+	loads    map[discovery.Key]map[string]*loadEntry // by service and instance
 
 	// discovered is the time from the moment a registry told of an instance to its first request, by registry.
 	discovered *prometheus.HistogramVec
 }
 
-type loadKey struct {
-	service discovery.Key
-	id      string
-}
-
 type loadEntry struct {
-	load *balance.Load
+	balance.Load
 	refs int
 	left time.Time // when refs fell to 0
 }
@@ -58,9 +53,13 @@ type loadEntry struct {
 // NewStore returns an empty Store. dialers is keyed by an endpoint's protocol.
 func NewStore(logger *slog.Logger, catalogue *discovery.Catalogue, dialers map[string]Dialer) *Store {
 	ctx, cancel := context.WithCancel(context.Background())
+	byProtocol := make(map[string]*Dialer, len(dialers))
+	for protocol, d := range dialers {
+		byProtocol[protocol] = &d
+	}
 	return &Store{
-		ctx: ctx, cancel: cancel, logger: logger, catalogue: catalogue, dialers: dialers,
-		services: map[discovery.Key][]*Service{}, loads: map[loadKey]*loadEntry{},
+		ctx: ctx, cancel: cancel, logger: logger, catalogue: catalogue, dialers: byProtocol,
+		services: map[discovery.Key][]*Service{}, loads: map[discovery.Key]map[string]*loadEntry{},
 		discovered: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "sluice_registry_event_to_first_pick_seconds",
 			Help:    "Time from a registry's telling of a new instance of a known service to the first request sent to it.",
@@ -76,12 +75,13 @@ func (s *Store) Acquire(key discovery.Key, settings config.Service) (*Service, e
 	if _, err := balance.New(settings.Balance.Policy, nil, nil); err != nil {
 		return nil, err
 	}
-	if _, err := s.dialer(settings.Protocol); err != nil {
-		return nil, err
-	}
 	tlsConfig, err := loadTLS(settings.TLS)
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
+	}
+	treated := Settings{settings, tlsConfig}
+	if _, err := s.dialer(settings.Protocol, &treated); err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	for _, svc := range s.services[key] {
@@ -91,8 +91,11 @@ func (s *Store) Acquire(key discovery.Key, settings config.Service) (*Service, e
 			return svc, nil
 		}
 	}
-	svc := &Service{key: key, settings: Settings{settings, tlsConfig}, store: s, refs: 1, answered: make(chan struct{})}
-	first := &state{service: key.Service.String()}
+	svc := &Service{
+		key: key, name: key.Service.String(), settings: treated, store: s, refs: 1, answered: make(chan struct{}),
+		discovered: s.discovered.WithLabelValues(key.Registry),
+	}
+	first := &state{service: svc.name}
 	svc.finish(first)
 	svc.state.Store(first)
 	s.services[key] = append(s.services[key], svc)
@@ -158,13 +161,18 @@ func (s *Store) has(key discovery.Key) bool {
 	return len(s.services[key]) > 0
 }
 
-// dialer finds the way to speak a protocol; "" is HTTP.
-func (s *Store) dialer(proto string) (Dialer, error) {
+// dialer finds the way to speak a protocol with services treated like this; "" is HTTP.
+func (s *Store) dialer(proto string, settings *Settings) (*Dialer, error) {
 	switch proto {
 	case "", "http":
 		proto = "http1"
 	}
 	if d := s.dialers[proto]; d != nil {
+		if d.Check != nil {
+			if err := d.Check(settings); err != nil {
+				return nil, err
+			}
+		}
 		return d, nil
 	}
 	known := slices.Sorted(maps.Keys(s.dialers))
@@ -176,25 +184,29 @@ func (s *Store) dialer(proto string) (Dialer, error) {
 func (s *Store) load(key discovery.Key, id string, appeared time.Time) *balance.Load {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := loadKey{key, id}
-	e := s.loads[k]
+	of := s.loads[key]
+	if of == nil {
+		of = map[string]*loadEntry{}
+		s.loads[key] = of
+	}
+	e := of[id]
 	if e == nil {
-		e = &loadEntry{load: &balance.Load{}}
-		s.loads[k] = e
+		e = &loadEntry{}
+		of[id] = e
 	}
 	if e.refs++; e.refs == 1 && !appeared.IsZero() {
-		e.load.Appear(protocol.Now() - int64(time.Since(appeared)))
+		e.Appear(protocol.Now() - int64(time.Since(appeared)))
 	}
-	return e.load
+	return &e.Load
 }
 
 func (s *Store) releaseLoad(key discovery.Key, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.loads[loadKey{key, id}]; e != nil {
+	if e := s.loads[key][id]; e != nil {
 		if e.refs--; e.refs == 0 {
 			e.left = time.Now()
-			e.load.SetDraining(false) // whoever comes back under this address is not the process that left
+			e.SetDraining(false) // whoever comes back under this address is not the process that left
 		}
 	}
 }
@@ -203,7 +215,7 @@ func (s *Store) releaseLoad(key discovery.Key, id string) {
 func (s *Store) leave(key discovery.Key, i *instance) {
 	s.releaseLoad(key, i.endpoint.ID)
 	s.closing.Go(func() {
-		if err := i.client.Close(s.ctx); err != nil {
+		if err := i.connector.close(s.ctx); err != nil {
 			s.logger.Debug("close client", "service", key.String(), "instance", i.endpoint.ID, "error", err)
 		}
 	})
@@ -220,9 +232,14 @@ func (s *Store) Close(ctx context.Context) {
 func (s *Store) forget(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for k, e := range s.loads {
-		if e.refs == 0 && now.Sub(e.left) > remember {
-			delete(s.loads, k)
+	for key, of := range s.loads {
+		for id, e := range of {
+			if e.refs == 0 && now.Sub(e.left) > remember {
+				delete(of, id)
+			}
+		}
+		if len(of) == 0 {
+			delete(s.loads, key)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func newBed(t *testing.T) *bed {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
 	c := discovery.New(logger, nil)
-	s := NewStore(logger, c, map[string]Dialer{"http1": DialHTTP1, "https": DialHTTP1, "dubbo": DialDubbo})
+	s := NewStore(logger, c, map[string]Dialer{"http1": HTTP1(), "https": HTTP1(), "dubbo": Dubbo()})
 	ctx, cancel := context.WithCancel(context.Background())
 	var tasks sync.WaitGroup
 	tasks.Go(func() { s.Run(ctx) })
@@ -402,7 +402,8 @@ func (panicking) Close(context.Context) error                                   
 
 func TestPanicLeavesNoCount(t *testing.T) {
 	load := &balance.Load{}
-	i := &instance{client: panicking{}, load: load}
+	dialer := &Dialer{Dial: func(*discovery.Endpoint, *Settings, *balance.Load) Client { return panicking{} }}
+	i := &instance{endpoint: &discovery.Endpoint{}, service: &Service{}, connector: &connector{dialer: dialer}, load: load}
 	func() {
 		defer func() { _ = recover() }()
 		_, _ = i.serve(context.Background(), &protocol.Request{}, protocol.Now())
