@@ -31,7 +31,7 @@ func TestDigest(t *testing.T) {
 		protect(r)
 		p := r.watch(registry.App("web"))
 		within(t, "the report", func() bool {
-			return r.sawError("watch web: list " + r.rservices("web") + ": zk: not authenticated")
+			return r.sawError("watch web: list " + r.rservices("web") + ": no permission (NoAuth)")
 		})
 		if p.count() != 0 || r.state() != registry.Live {
 			t.Errorf("%d pushes, %v", p.count(), r.state())
@@ -45,7 +45,7 @@ func TestDigest(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := p.until("the open one", has("http://192.0.2.2:8080"))
-		if got.SkippedCount != 1 || got.Skipped[0].Entry != "web/a" || got.Skipped[0].Reason != "zk: not authenticated" {
+		if got.SkippedCount != 1 || got.Skipped[0].Entry != "web/a" || got.Skipped[0].Reason != "no permission (NoAuth)" {
 			t.Errorf("%+v", got.Skipped)
 		}
 	})

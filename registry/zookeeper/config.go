@@ -1,6 +1,7 @@
 package zookeeper
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +23,8 @@ type Config struct {
 	// Username and Password authenticate with the digest scheme; without them the session is anonymous.
 	Username string `yaml:"username"`
 	Password string `yaml:"password"`
+	// TLS is how the servers' secure port is reached; none means in clear.
+	TLS *registry.TLS `yaml:"tls"`
 	// SessionTimeout is asked of the server, which may bound it. A silent server is given up after two thirds of it.
 	SessionTimeout time.Duration `yaml:"sessionTimeout"`
 	// ConnectTimeout bounds connecting to one server, and then ZooKeeper's handshake with it.
@@ -73,8 +76,14 @@ func (c *Config) Validate() error {
 	if err := checkRoot(c.ServicesRoot); err != nil {
 		errs = append(errs, fmt.Errorf("servicesRoot: %w", err))
 	}
+	if err := c.TLS.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("tls: %w", err))
+	}
 	return errors.Join(errs...)
 }
+
+// Resolve makes the paths of files count from folder, where the document stands.
+func (c *Config) Resolve(folder string) { c.TLS.Resolve(folder) }
 
 // Identity implements registry.Config.
 func (c *Config) Identity() string {
@@ -86,7 +95,14 @@ func (c *Config) Build(opts registry.Options) (registry.Registry, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return newZooKeeper(c, opts), nil
+	var secure *tls.Config
+	if c.TLS != nil {
+		var err error
+		if secure, err = c.TLS.Config(); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+	}
+	return newZooKeeper(c, opts, secure), nil
 }
 
 // withPort completes an address.

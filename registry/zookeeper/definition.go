@@ -40,7 +40,7 @@ func (w *definitionWatch) build(v *view) error {
 		}
 	}
 	for _, app := range apps {
-		found, err := v.get(content, dir+"/"+app)
+		found, err := v.get(key{content, dir + "/" + app})
 		if err != nil {
 			return err
 		}
@@ -71,22 +71,24 @@ func (w *definitionWatch) tell(v *view, data []byte) {
 // aliveFirst orders applications: those with an instance first, both parts by name. Definitions outlive their
 // applications, and the dead one's may be years old.
 func (w *definitionWatch) aliveFirst(v *view, apps []string) ([]string, error) {
-	providers := w.z.config.DubboRoot + "/" + w.service.Name + "/providers"
-	found, err := v.get(children, providers)
+	list := key{providers, w.z.config.DubboRoot + "/" + w.service.Name + "/providers"}
+	found, err := v.get(list)
 	if err != nil {
 		return nil, err
 	}
 	alive := make(map[string]bool)
-	for _, name := range v.optional(w.z, found[0], providers).names {
-		if u, err := parseURL(name); err == nil && w.service.Matches(u.params["group"], u.params["version"]) {
-			alive[u.params["application"]] = true
+	if l := v.optional(w.z, found[0], list.path).providers; l != nil {
+		for _, p := range l.all {
+			if w.service.Matches(p.instance.Group, p.instance.Version) {
+				alive[p.instance.Metadata["application"]] = true
+			}
 		}
 	}
 	dirs := make([]string, len(apps))
 	for i, app := range apps {
 		dirs[i] = w.z.config.ServicesRoot + "/" + app
 	}
-	lists, err := v.get(children, dirs...)
+	lists, err := v.get(all(children, dirs)...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package zookeeper
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,13 +16,12 @@ type dubboWatch struct {
 	push    func(registry.Snapshot)
 	pushed  bool
 
-	providers map[string]*parsedProvider // by node name, so that only new ones are parsed
 	round     uint64
-	endpoints map[endpointKey]*parsedProvider
+	endpoints map[endpointKey]*endpoint // so that only new ones are made
 }
 
-// parsedProvider is an instance, or why there is none.
-type parsedProvider struct {
+// endpoint is an instance, or why there is none.
+type endpoint struct {
 	instance registry.Instance
 	err      error
 	round    uint64
@@ -34,35 +34,35 @@ type endpointKey struct {
 }
 
 func newDubboWatch(z *zooKeeper, service registry.ServiceName, push func(registry.Snapshot)) *dubboWatch {
-	return &dubboWatch{
-		z: z, service: service, push: push,
-		providers: make(map[string]*parsedProvider), endpoints: make(map[endpointKey]*parsedProvider),
-	}
+	return &dubboWatch{z: z, service: service, push: push, endpoints: make(map[endpointKey]*endpoint)}
 }
 
 func (w *dubboWatch) build(v *view) error {
 	w.round++
-	base := w.z.config.DubboRoot + "/" + w.service.Name
-	// Asked for together, read together.
-	lists, err := v.get(children, base+"/providers", base+"/configurators")
+	root := w.z.config.DubboRoot
+	keys := []key{ // asked for together, read together
+		{providers, root + "/" + w.service.Name + "/providers"},
+		{children, root + "/" + w.service.Name + "/configurators"},
+		{content, root + "/mapping/" + w.service.Name},
+		{children, root + "/config/mapping/" + w.service.Name},
+	}
+	found, err := v.get(keys...)
 	if err != nil {
 		return err
 	}
-	providers, err := lists[0].list(base + "/providers")
-	if err != nil {
-		return err
+	if err := found[0].err; err != nil {
+		return fmt.Errorf("list %s: %w", keys[0].path, err)
 	}
-	rules := v.optional(w.z, lists[1], base+"/configurators").names
-	apps, err := w.z.appsOf(v, w.service.Name)
-	if err != nil {
-		return err
+	for i := range found[1:] {
+		found[i+1] = v.optional(w.z, found[i+1], keys[i+1].path)
 	}
+	apps := appsOf(found[2].data, found[3].names)
 	b := &snapshotBuilder{
-		snapshot: registry.Snapshot{Service: w.service, Instances: make([]registry.Instance, 0, len(providers))},
-		rules:    parseOverrides(rules),
-		seen:     make(map[identity]int, len(providers)),
+		snapshot: registry.Snapshot{Service: w.service, Instances: make([]registry.Instance, 0, found[0].providers.len())},
+		rules:    parseOverrides(found[1].names),
+		seen:     make(map[identity]int, found[0].providers.len()),
 	}
-	w.addProviders(b, providers)
+	w.addProviders(b, found[0].providers)
 	if err := w.addApps(v, b, apps); err != nil {
 		return err
 	}
@@ -73,23 +73,15 @@ func (w *dubboWatch) build(v *view) error {
 }
 
 // addProviders adds what is registered by interface.
-func (w *dubboWatch) addProviders(b *snapshotBuilder, names []string) {
-	for _, name := range names {
-		p := w.providers[name]
-		if p == nil {
-			p = &parsedProvider{}
-			var u *dubboURL
-			if u, p.err = parseURL(name); p.err == nil {
-				p.instance, p.err = u.provider(w.service.Name)
-			}
-			w.providers[name] = p
-		}
-		p.round = w.round
-		if p.err != nil {
-			b.snapshot.Skip(readable(name), p.err.Error())
-			continue
-		}
-		if w.service.Matches(p.instance.Group, p.instance.Version) {
+func (w *dubboWatch) addProviders(b *snapshotBuilder, l *providerList) {
+	if l == nil {
+		return
+	}
+	for _, p := range l.all {
+		switch {
+		case p.err != nil:
+			b.snapshot.Skip(p.entry, p.err.Error())
+		case w.service.Matches(p.instance.Group, p.instance.Version):
 			b.add(p.instance)
 		}
 	}
@@ -139,7 +131,7 @@ func (w *dubboWatch) addInstance(b *snapshotBuilder, r registered, services []ex
 		k := endpointKey{r.node, e}
 		p := w.endpoints[k]
 		if p == nil {
-			p = &parsedProvider{}
+			p = &endpoint{}
 			p.instance, p.err = e.endpoint(r.app, r.node)
 			w.endpoints[k] = p
 		}
@@ -154,11 +146,6 @@ func (w *dubboWatch) addInstance(b *snapshotBuilder, r registered, services []ex
 
 // forget drops what was parsed for nodes that are gone.
 func (w *dubboWatch) forget() {
-	for k, p := range w.providers {
-		if p.round != w.round {
-			delete(w.providers, k)
-		}
-	}
 	for k, p := range w.endpoints {
 		if p.round != w.round {
 			delete(w.endpoints, k)
@@ -206,20 +193,10 @@ func started(i *registry.Instance) int64 {
 
 // appsOf returns the applications that export an interface: the content of one node (3.x), or the names below another
 // (2.7).
-func (z *zooKeeper) appsOf(v *view, iface string) ([]string, error) {
-	mapping, old := z.config.DubboRoot+"/mapping/"+iface, z.config.DubboRoot+"/config/mapping/"+iface
-	contents, err := v.get(content, mapping)
-	if err != nil {
-		return nil, err
-	}
-	lists, err := v.get(children, old)
-	if err != nil {
-		return nil, err
-	}
-	apps := parseMapping(v.optional(z, contents[0], mapping).data)
-	apps = append(apps, v.optional(z, lists[0], old).names...)
+func appsOf(mapping []byte, old []string) []string {
+	apps := append(parseMapping(mapping), old...)
 	slices.Sort(apps)
-	return slices.Compact(apps), nil
+	return slices.Compact(apps)
 }
 
 // parseMapping reads comma-separated names of applications.

@@ -32,9 +32,8 @@ func TestProvidersByInterface(t *testing.T) {
 	want := registry.Instance{
 		Host: "192.0.2.2", Port: 21880, Protocol: "dubbo", Weight: 1, Group: "g1", Version: "1.0.0",
 		Metadata: map[string]string{
-			"application": "jprov", "deprecated": "false", "dubbo": "2.0.2", "dynamic": "true", "generic": "false", "interface": iface,
-			"metadata-type": "local", "methods": "hello,get,async", "prefer.serialization": "hessian2,fastjson2", "revision": "1.0.0",
-			"serialize.check.status": "STRICT", "service-name-mapping": "true", "side": "provider", "timestamp": "1795369980045",
+			"application": "jprov", "interface": iface, "methods": "hello,get,async", "prefer.serialization": "hessian2,fastjson2",
+			"revision": "1.0.0", "serialize.check.status": "STRICT", "timestamp": "1795369980045",
 			"group": "g1", "version": "1.0.0",
 		},
 	}

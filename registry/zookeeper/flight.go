@@ -11,11 +11,10 @@ type flight struct {
 	session *session
 	nodes   []*node
 	seen    []uint64 // each node's changes at the start
-	next    atomic.Int64
-	stop    atomic.Bool
-	failed  atomic.Bool // the session gave no answer
-	workers atomic.Int64
-	done    chan struct{} // closed by the last worker
+	orders  []order
+	left    int           // nodes without an answer; of the tree's mutex
+	failed  atomic.Bool   // the session gave no answer
+	done    chan struct{} // closed with the last answer
 }
 
 // values makes every node known and returns what was read. A change that comes meanwhile has woken the follower.
@@ -27,9 +26,11 @@ func (t *tree) values(ctx context.Context, nodes []*node) ([]*value, error) {
 			return values, err
 		}
 		if mine != nil {
-			if err := t.fly(ctx, mine); err != nil {
-				return nil, err
+			if !mine.session.submit(mine.orders) {
+				t.abandon(mine)
+				return nil, errLost
 			}
+			others = append(others, mine)
 		}
 		for _, o := range others {
 			select {
@@ -68,9 +69,7 @@ func (t *tree) plan(nodes []*node, start *map[*node]uint64) (values []*value, mi
 			if mine == nil {
 				mine = &flight{session: t.session, done: make(chan struct{})}
 			}
-			n.flight = mine
-			mine.nodes = append(mine.nodes, n)
-			mine.seen = append(mine.seen, n.changes)
+			t.board(mine, n)
 		case n.flight != mine && !slices.Contains(others, n.flight):
 			others = append(others, n.flight)
 		}
@@ -85,79 +84,38 @@ func (t *tree) plan(nodes []*node, start *map[*node]uint64) (values []*value, mi
 	return values, nil, nil, nil
 }
 
-// fly reads a batch with several requests under way, and returns when it is done or ctx ends.
-func (t *tree) fly(ctx context.Context, f *flight) error {
-	workers := min(len(f.nodes), pipeline)
-	f.workers.Store(int64(workers))
-	for range workers {
-		if !f.session.run(func() { t.work(f) }) {
-			f.fail()
-			t.leaveFlight(f)
-		}
-	}
-	select {
-	case <-f.done:
-		if f.failed.Load() {
-			return errLost
-		}
-		return nil
-	case <-ctx.Done():
-		f.stop.Store(true)
-		return ctx.Err()
-	}
+// board adds a node to what a flight reads.
+func (t *tree) board(f *flight, n *node) {
+	i := len(f.nodes)
+	n.flight = f
+	f.nodes = append(f.nodes, n)
+	f.seen = append(f.seen, n.changes)
+	f.left++
+	f.orders = append(f.orders, order{key: n.key, old: n.value, done: func(v *value, err error) { t.land(f, i, v, err) }})
 }
 
-func (f *flight) fail() {
-	f.failed.Store(true)
-	f.stop.Store(true)
-}
-
-func (t *tree) work(f *flight) {
-	defer t.leaveFlight(f)
-	for !f.stop.Load() {
-		i := int(f.next.Add(1)) - 1
-		if i >= len(f.nodes) {
-			return
-		}
-		select {
-		case f.session.slots <- struct{}{}:
-		case <-f.session.lost:
-			f.fail()
-			return
-		}
-		n := f.nodes[i]
-		t.mu.Lock()
-		old := n.value
-		t.mu.Unlock()
-		v, err := f.session.read(n.key, old)
-		<-f.session.slots
-		if err != nil {
-			f.fail()
-			return
-		}
-		t.store(f, i, v)
-	}
-}
-
-func (t *tree) store(f *flight, i int, v *value) {
+// land takes the answer to one read.
+func (t *tree) land(f *flight, i int, v *value, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := f.nodes[i]
-	n.value = v
-	n.reads++
-	n.fresh = v.armed && n.changes == f.seen[i] && t.session == f.session
+	n.flight = nil
+	if err != nil {
+		f.failed.Store(true)
+	} else {
+		n.value = v
+		n.reads++
+		n.fresh = v.armed && n.changes == f.seen[i] && t.session == f.session
+	}
+	t.drop(n)
+	if f.left--; f.left == 0 {
+		close(f.done)
+	}
 }
 
-// leaveFlight ends one worker; the last one ends the flight.
-func (t *tree) leaveFlight(f *flight) {
-	if f.workers.Add(-1) > 0 {
-		return
+// abandon ends a flight that never began.
+func (t *tree) abandon(f *flight) {
+	for i := range f.nodes {
+		t.land(f, i, nil, errLost)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, n := range f.nodes {
-		n.flight = nil
-		t.drop(n)
-	}
-	close(f.done)
 }

@@ -104,7 +104,11 @@ func (m *metadataStore) ask(ctx context.Context, rev revision, c candidate) ([]e
 
 // centre looks where Java's and dubbo-go's providers store a revision; nil if it is in neither place.
 func (m *metadataStore) centre(ctx context.Context, rev revision) ([]exported, error) {
-	data, err := task(ctx, m.tree, func(s *session) ([]byte, error) { return m.stored(s, rev) })
+	s, _ := m.tree.current()
+	if s == nil {
+		return nil, errLost
+	}
+	data, err := m.stored(ctx, s, rev)
 	if err != nil {
 		return nil, fmt.Errorf("read the metadata centre: %w", err)
 	}
@@ -118,43 +122,17 @@ func (m *metadataStore) centre(ctx context.Context, rev revision) ([]exported, e
 	return services, nil
 }
 
-func (m *metadataStore) stored(s *session, rev revision) ([]byte, error) {
+func (m *metadataStore) stored(ctx context.Context, s *session, rev revision) ([]byte, error) {
 	java := m.root + "/metadata/" + rev.app
 	if rev.id == "" {
-		return s.newest(java, rev.since)
+		return s.newest(ctx, java, rev.since)
 	}
 	if err := checkPart(rev.id); err != nil {
 		return nil, fmt.Errorf("revision: %w", err)
 	}
-	data, err := s.peek(java + "/" + rev.id)
+	data, err := s.peek(ctx, java+"/"+rev.id)
 	if err != nil || len(data) > 0 {
 		return data, err
 	}
-	return s.peek(m.root + "/" + rev.app + "/" + rev.id)
-}
-
-// task runs a function of the session that requests something, as a task of the session: the library's requests cannot be
-// cancelled.
-func task[T any](ctx context.Context, t *tree, ask func(*session) (T, error)) (answer T, err error) {
-	s, _ := t.current()
-	if s == nil {
-		return answer, errLost
-	}
-	type result struct {
-		answer T
-		err    error
-	}
-	results := make(chan result, 1)
-	if !s.run(func() {
-		answer, err := ask(s)
-		results <- result{answer, err}
-	}) {
-		return answer, errLost
-	}
-	select {
-	case r := <-results:
-		return r.answer, r.err
-	case <-ctx.Done():
-		return answer, ctx.Err()
-	}
+	return s.peek(ctx, m.root+"/"+rev.app+"/"+rev.id)
 }

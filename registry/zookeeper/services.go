@@ -17,7 +17,6 @@ type servicesWatch struct {
 
 	pushed uint64 // the session in which last was pushed
 	last   []registry.ServiceName
-	parsed map[*value][]registry.ServiceName // of lists of providers
 }
 
 func newServicesWatch(z *zooKeeper, push func(registry.ServiceSet)) *servicesWatch {
@@ -27,7 +26,7 @@ func newServicesWatch(z *zooKeeper, push func(registry.ServiceSet)) *servicesWat
 func (w *servicesWatch) build(v *view) error {
 	found := make(map[registry.ServiceName]struct{})
 	roots := []string{w.z.config.DubboRoot, w.z.config.ServicesRoot}
-	lists, err := v.get(children, roots...)
+	lists, err := v.get(all(children, roots)...)
 	if err != nil {
 		return err
 	}
@@ -62,40 +61,18 @@ func (w *servicesWatch) addInterfaces(v *view, ifaces []string, found map[regist
 	for i, iface := range ifaces {
 		dirs[i] = root + "/" + iface + "/providers"
 	}
-	lists, err := v.get(children, dirs...)
+	lists, err := v.get(all(providers, dirs)...)
 	if err != nil {
 		return err
 	}
-	parsed := make(map[*value][]registry.ServiceName, len(lists))
 	for i, l := range lists {
-		names := v.optional(w.z, l, dirs[i]).names
-		services, known := w.parsed[l]
-		if !known {
-			services = servicesOf(ifaces[i], names)
-		}
-		parsed[l] = services
-		for _, s := range services {
-			found[s] = struct{}{}
+		if list := v.optional(w.z, l, dirs[i]).providers; list != nil {
+			for _, s := range list.services {
+				found[s] = struct{}{}
+			}
 		}
 	}
-	w.parsed = parsed
 	return nil
-}
-
-// servicesOf returns the groups and versions in which an interface has providers.
-func servicesOf(iface string, providers []string) []registry.ServiceName {
-	var services []registry.ServiceName
-	for _, name := range providers {
-		u, err := parseURL(name)
-		if err != nil {
-			continue
-		}
-		i, err := u.provider(iface)
-		if s := registry.DubboService(iface, i.Group, i.Version); err == nil && !slices.Contains(services, s) {
-			services = append(services, s)
-		}
-	}
-	return services
 }
 
 // addApps adds the applications of Spring Cloud, and what Dubbo's applications export.

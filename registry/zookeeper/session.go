@@ -2,35 +2,35 @@ package zookeeper
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/go-zookeeper/zk"
+	"github.com/sluice-gateway/sluice/registry/zookeeper/wire"
 )
 
-// pipeline bounds the requests that a session has under way. More than this gives no more speed.
-const pipeline = 64
-
 // errLost says that the session ended before it had answered.
-var errLost = errors.New("connection lost")
+var errLost = wire.ErrLost
 
 // session is one connection with its ZooKeeper session, from handshake to loss.
 type session struct {
-	conn   *zk.Conn
-	raw    net.Conn
-	events <-chan zk.Event // closed when the library's own goroutines have ended
-	slots  chan struct{}
-
-	ready, lost         chan struct{}
-	readyOnce, lostOnce sync.Once
-	log                 *libraryLog
+	conn *wire.Conn
+	lost <-chan struct{}
+	// old is true of servers before 3.6, which have neither watches on a subtree nor several reads in a request: then
+	// every reading leaves a watch of its own.
+	old   bool
+	batch int // reads in one request, at most
+	lanes int // requests under way, at most
 
 	mu     sync.Mutex
+	queue  []order
+	busy   int // lanes that run
 	closed bool
 	tasks  sync.WaitGroup
 }
@@ -38,127 +38,125 @@ type session struct {
 // settings are what every session of a registry shares.
 type settings struct {
 	sessionTimeout, connectTimeout time.Duration
-	credentials                    []byte // user:password, or nil
-	logger                         *slog.Logger
+	digest                         []byte // user:password, or nil
+	roots                          []string
+	tls                            *tls.Config // nil for none
+	batch                          int
 }
 
-// open connects to one server and returns a session that is ready for requests. onNode hears of the nodes watched in
-// it, on the library's own goroutine; it must not block.
-func open(ctx context.Context, address string, set settings, onNode func(*session, zk.Event)) (*session, error) {
+// target is one server to try: an address that a host's name stands for.
+type target struct {
+	host    string // as configured, which a certificate must name
+	address string // to dial
+	old     bool   // it has said that it is older than 3.6
+}
+
+// String names it in errors: by the configured name, and the address if that is another.
+func (t target) String() string {
+	if strings.HasPrefix(t.address, t.host+":") || strings.HasPrefix(t.address, "["+t.host+"]:") {
+		return t.address
+	}
+	return t.host + " (" + t.address + ")"
+}
+
+// open connects to one server and returns a session that is ready for requests, with every node watched. onNode hears of
+// those that change, on the connection's own goroutine; it must not block.
+func open(ctx context.Context, at target, set settings, zxid int64, onNode func(*session, wire.Event)) (*session, error) {
 	dialer := net.Dialer{Timeout: set.connectTimeout}
-	tcp, err := dialer.DialContext(ctx, "tcp", address)
+	raw, err := dialer.DialContext(ctx, "tcp", at.address)
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, fmt.Errorf("connect to %s: %w", at, err)
 	}
-	s := &session{
-		raw:   &guard{Conn: tcp},
-		slots: make(chan struct{}, pipeline),
-		ready: make(chan struct{}),
-		lost:  make(chan struct{}),
-		log:   &libraryLog{logger: set.logger},
+	if set.tls != nil {
+		if raw, err = encrypt(ctx, raw, at, set); err != nil {
+			return nil, err
+		}
 	}
-	s.conn, s.events, err = zk.Connect([]string{address}, set.sessionTimeout,
-		zk.WithDialer(s.once()), zk.WithHostProvider(&oneHost{address: address}), zk.WithLogger(s.log), zk.WithLogInfo(false),
-		zk.WithMaxBufferSize(maxFrame), zk.WithMaxConnBufferSize(64<<10),
-		zk.WithEventCallback(func(e zk.Event) { s.event(e, onNode) }))
+	ctx, cancel := context.WithTimeoutCause(ctx, set.connectTimeout, fmt.Errorf("no answer within %v", set.connectTimeout))
+	defer cancel()
+	s := &session{old: at.old, batch: set.batch, lanes: fewLanes}
+	if s.old {
+		s.batch, s.lanes = 1, manyLanes
+	}
+	began := make(chan struct{}) // events wait until s is whole
+	s.conn, err = wire.Open(ctx, raw, wire.Options{
+		SessionTimeout: set.sessionTimeout, LastZxid: zxid, Digest: set.digest,
+		OnEvent: func(e wire.Event) { <-began; onNode(s, e) },
+	})
 	if err != nil {
-		_ = tcp.Close()
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, fmt.Errorf("handshake with %s: %w", at, err)
 	}
-	if err := s.greet(ctx, set); err != nil {
-		s.close()
-		return nil, fmt.Errorf("handshake with %s: %w", address, err)
+	s.lost = s.conn.Done()
+	close(began)
+	for _, root := range set.roots {
+		if s.old {
+			break
+		}
+		if err := s.conn.WatchTree(ctx, root); err != nil {
+			s.conn.Abort()
+			return nil, fmt.Errorf("watch %s at %s: %w", root, at, err)
+		}
 	}
 	return s, nil
 }
 
-// greet waits for the handshake and authenticates.
-func (s *session) greet(ctx context.Context, set settings) error {
-	timer := time.NewTimer(set.connectTimeout)
-	defer timer.Stop()
-	select {
-	case <-s.ready:
-	case <-s.lost:
-		return s.reason()
-	case <-timer.C:
-		_ = s.raw.Close()
-		return fmt.Errorf("no answer within %v", set.connectTimeout)
-	case <-ctx.Done():
-		_ = s.raw.Close()
-		return ctx.Err()
+// encrypt makes the TLS handshake.
+func encrypt(ctx context.Context, raw net.Conn, at target, set settings) (net.Conn, error) {
+	config := set.tls
+	if config.ServerName == "" {
+		config = config.Clone()
+		config.ServerName = at.host
 	}
-	if set.credentials == nil {
-		return nil
+	ctx, cancel := context.WithTimeoutCause(ctx, set.connectTimeout, fmt.Errorf("no answer within %v", set.connectTimeout))
+	defer cancel()
+	secure := tls.Client(raw, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("TLS handshake with %s: %w", at, err)
 	}
-	result := make(chan error, 1)
-	s.run(func() { result <- s.conn.AddAuth("digest", set.credentials) })
-	select {
-	case err := <-result:
+	return secure, nil
+}
+
+// lookup resolves a name; (*net.Resolver).LookupNetIP is one.
+type lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+
+// resolve returns every address that the configured hosts stand for at this moment, and what went wrong with those that
+// could not be found.
+func resolve(ctx context.Context, addresses []string, find lookup) (targets []target, errs []error) {
+	for _, a := range addresses {
+		host, port, err := net.SplitHostPort(a)
 		if err != nil {
-			return fmt.Errorf("authenticate: %w", err)
+			errs = append(errs, err)
+			continue
 		}
-		return nil
-	case <-timer.C:
-		err := fmt.Errorf("authenticate: no answer within %v", set.connectTimeout)
-		_ = s.raw.Close()
-		return err
-	case <-ctx.Done():
-		_ = s.raw.Close()
-		return ctx.Err()
-	}
-}
-
-// once is a dialer that hands out the connection made already, and never another one.
-func (s *session) once() zk.Dialer {
-	var used atomic.Bool
-	return func(string, string, time.Duration) (net.Conn, error) {
-		if used.Swap(true) {
-			return nil, errLost
+		if _, err := netip.ParseAddr(host); err == nil {
+			targets = append(targets, target{host: host, address: a})
+			continue
 		}
-		return s.raw, nil
+		found, err := find(ctx, "ip", host)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("connect to %s: %w", a, err))
+			continue
+		}
+		for _, ip := range found {
+			t := target{host: host, address: net.JoinHostPort(ip.Unmap().String(), port)}
+			if !slices.Contains(targets, t) {
+				targets = append(targets, t)
+			}
+		}
 	}
+	return targets, errs
 }
 
-func (s *session) event(e zk.Event, onNode func(*session, zk.Event)) {
-	if e.Type != zk.EventSession {
-		onNode(s, e)
-		return
-	}
-	switch e.State {
-	case zk.StateHasSession: // StateConnected is only TCP
-		s.readyOnce.Do(func() { close(s.ready) })
-	case zk.StateDisconnected, zk.StateExpired, zk.StateAuthFailed:
-		s.lostOnce.Do(func() { close(s.lost) })
-	}
-}
-
-// reason is why the session was lost, as far as the library told its log.
+// reason is why the session was lost.
 func (s *session) reason() error {
-	if last := s.log.last.Load(); last != nil {
-		return errors.New(*last)
+	if err := s.conn.Err(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
 	}
 	return errLost
-}
-
-func (s *session) isLost() bool {
-	select {
-	case <-s.lost:
-		return true
-	default:
-		return false
-	}
-}
-
-// run starts a task that close waits for. The library's requests know no context: they end when the session does.
-// It reports whether the task was started, which it is not once the session closes.
-func (s *session) run(task func()) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.tasks.Go(task)
-	return true
 }
 
 // close ends the session and waits for everything that it started. A server that is there hears of it; at most a second
@@ -167,40 +165,6 @@ func (s *session) close() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	s.lostOnce.Do(func() { close(s.lost) })
 	s.conn.Close()
-	_ = s.raw.Close()
-	for range s.events {
-		// Nothing to do but to wait: the library's last goroutine closes the channel.
-	}
 	s.tasks.Wait()
-}
-
-// oneHost is a host list of one address. From the second time on it says that all were tried, at which the library waits
-// instead of dialling in a circle, until it is closed.
-type oneHost struct {
-	address string
-	tried   bool
-}
-
-func (*oneHost) Init([]string) error { return nil }
-func (*oneHost) Len() int            { return 1 }
-func (*oneHost) Connected()          {}
-
-func (h *oneHost) Next() (server string, retryStart bool) {
-	retryStart, h.tried = h.tried, true
-	return h.address, retryStart
-}
-
-// libraryLog takes what the library would print to the standard error, and remembers the newest line.
-type libraryLog struct {
-	logger *slog.Logger
-	last   atomic.Pointer[string]
-}
-
-// Printf implements zk.Logger.
-func (l *libraryLog) Printf(format string, args ...any) {
-	line := fmt.Sprintf(format, args...)
-	l.last.Store(&line)
-	l.logger.Debug("zookeeper client", "message", line)
 }

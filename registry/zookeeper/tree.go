@@ -2,9 +2,10 @@ package zookeeper
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
-	"github.com/go-zookeeper/zk"
+	"github.com/sluice-gateway/sluice/registry/zookeeper/wire"
 )
 
 // tree remembers the nodes that followers read, as long as their watches say that they have not changed, and wakes the
@@ -17,8 +18,8 @@ type tree struct {
 	followers map[*follower]struct{}
 }
 
-// node is what is known of one key. Once nobody follows it, it stays while its watch is armed: the library cannot take a
-// watch back, so whoever comes again finds it, instead of setting another one.
+// node is what is known of one key. Once nobody follows it, it goes; but at an old server it stays while its watch is
+// armed, which nothing takes back, so that whoever comes again does not set another one.
 type node struct {
 	key   key
 	value *value
@@ -79,9 +80,10 @@ func (t *tree) release(f *follower, n *node) {
 	t.drop(n)
 }
 
-// drop removes a node that nobody follows and that would have to be read anew anyway.
+// drop removes a node that nobody follows.
 func (t *tree) drop(n *node) {
-	if len(n.followers) == 0 && !n.fresh && n.flight == nil {
+	lingers := n.fresh && t.session != nil && t.session.old
+	if len(n.followers) == 0 && n.flight == nil && !lingers {
 		delete(t.nodes, n.key)
 	}
 }
@@ -123,23 +125,28 @@ func (t *tree) current() (*session, uint64) {
 	return t.session, t.epoch
 }
 
-// changed takes a watch event. The library calls it before it hands out what it reads next, so it only marks and wakes.
-func (t *tree) changed(s *session, e zk.Event) {
+// changed takes a watch's event. It comes before every answer that was made after it, so this only marks and wakes.
+func (t *tree) changed(s *session, e wire.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.session != s {
-		return
+		return // everybody reads again when s is attached, or s is gone
 	}
 	switch e.Type {
-	case zk.EventNodeChildrenChanged:
+	case wire.NodeChildrenChanged:
 		t.mark(key{children, e.Path})
-	case zk.EventNodeDataChanged:
+		t.mark(key{providers, e.Path})
+	case wire.NodeDataChanged:
 		t.mark(key{content, e.Path})
 		t.mark(key{instance, e.Path})
-	case zk.EventNodeCreated, zk.EventNodeDeleted:
-		t.mark(key{children, e.Path})
-		t.mark(key{content, e.Path})
-		t.mark(key{instance, e.Path})
+	case wire.NodeCreated, wire.NodeDeleted:
+		for k := children; k <= instance; k++ {
+			t.mark(key{k, e.Path})
+		}
+		if slash := strings.LastIndexByte(e.Path, '/'); slash > 0 { // a watch on a subtree says nothing of the parent
+			t.mark(key{children, e.Path[:slash]})
+			t.mark(key{providers, e.Path[:slash]})
+		}
 	}
 }
 
@@ -157,15 +164,15 @@ func (t *tree) mark(k key) {
 }
 
 // touch notes that f reads these keys, and returns their nodes.
-func (t *tree) touch(f *follower, k kind, paths []string) []*node {
+func (t *tree) touch(f *follower, keys []key) []*node {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	nodes := make([]*node, len(paths))
-	for i, path := range paths {
-		n := t.nodes[key{k, path}]
+	nodes := make([]*node, len(keys))
+	for i, k := range keys {
+		n := t.nodes[k]
 		if n == nil {
-			n = &node{key: key{k, path}}
-			t.nodes[n.key] = n
+			n = &node{key: k}
+			t.nodes[k] = n
 		}
 		if _, known := f.nodes[n]; !known {
 			n.followers = append(n.followers, f)

@@ -15,18 +15,27 @@ type view struct {
 	refused  bool   // something that may not be read was left out
 }
 
-// get reads nodes of one kind, those unknown or changed from the server, several at once.
-func (v *view) get(k kind, paths ...string) ([]*value, error) {
-	values, err := v.tree.values(v.ctx, v.tree.touch(v.follower, k, paths))
+// get reads nodes, those unknown or changed from the server, all at once.
+func (v *view) get(keys ...key) ([]*value, error) {
+	values, err := v.tree.values(v.ctx, v.tree.touch(v.follower, keys))
 	for _, found := range values {
-		v.looked += 1 + len(found.names)
+		v.looked += 1 + len(found.names) + found.providers.len()
 	}
 	return values, err
 }
 
+// all makes keys of one kind.
+func all(k kind, paths []string) []key {
+	keys := make([]key, len(paths))
+	for i, path := range paths {
+		keys[i] = key{k, path}
+	}
+	return keys
+}
+
 // list reads the names below a node; none if it does not exist.
 func (v *view) list(path string) ([]string, error) {
-	values, err := v.get(children, path)
+	values, err := v.get(key{children, path})
 	if err != nil {
 		return nil, err
 	}
@@ -58,29 +67,28 @@ func (v *view) instances(root string, apps []string) ([]registered, error) {
 	for i, app := range apps {
 		dirs[i] = root + "/" + app
 	}
-	lists, err := v.get(children, dirs...)
+	lists, err := v.get(all(children, dirs)...)
 	if err != nil {
 		return nil, err
 	}
-	var all []registered
+	var listed, refused []registered
 	var paths []string
-	var refused []registered
 	for i, l := range lists {
 		if _, err := l.list(dirs[i]); err != nil {
 			v.refused = true
 			refused = append(refused, registered{app: apps[i], err: err})
 		}
 		for _, name := range l.names {
-			all = append(all, registered{app: apps[i], name: name})
+			listed = append(listed, registered{app: apps[i], name: name})
 			paths = append(paths, dirs[i]+"/"+name)
 		}
 	}
-	values, err := v.get(instance, paths...)
+	values, err := v.get(all(instance, paths)...)
 	if err != nil {
 		return nil, err
 	}
 	alive := refused
-	for i, r := range all {
+	for i, r := range listed {
 		if !values[i].found && values[i].err == nil {
 			continue // gone since it was listed
 		}

@@ -2,12 +2,16 @@ package zookeeper
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/zookeeper/wire"
 )
 
 // How long to wait between attempts to connect: nothing while there are servers not tried yet, then the first delay,
@@ -16,6 +20,9 @@ const (
 	firstDelay = 50 * time.Millisecond
 	lastDelay  = 2 * time.Second
 )
+
+// refusalsEach is how often each server may refuse the handshake before the state that it may have lost is forgotten.
+const refusalsEach = 3
 
 // zooKeeper implements registry.Registry and registry.DefinitionWatcher.
 type zooKeeper struct {
@@ -26,24 +33,36 @@ type zooKeeper struct {
 	tree      *tree
 	metadata  *metadataStore
 
+	find lookup
+
+	// Of Run's goroutine.
+	zxid     int64           // the newest transaction that a server has shown us
+	refusals int             // handshakes in a row that a server may have refused because it is behind zxid
+	old      map[string]bool // addresses of servers before 3.6
+
 	mu     sync.Mutex
 	state  registry.State
 	logged string // the newest trouble, so that the log says it once
 }
 
-func newZooKeeper(c *Config, opts registry.Options) *zooKeeper {
+func newZooKeeper(c *Config, opts registry.Options, secure *tls.Config) *zooKeeper {
 	z := &zooKeeper{
 		config: c,
 		opts:   opts,
-		set:    settings{sessionTimeout: c.SessionTimeout, connectTimeout: c.ConnectTimeout, logger: opts.Logger},
-		tree:   newTree(),
+		set: settings{
+			sessionTimeout: c.SessionTimeout, connectTimeout: c.ConnectTimeout, tls: secure, batch: batchOf,
+			roots: []string{c.DubboRoot, c.ServicesRoot},
+		},
+		tree: newTree(),
+		find: net.DefaultResolver.LookupNetIP,
+		old:  make(map[string]bool),
 	}
 	for _, a := range c.Addresses {
 		full, _ := withPort(a) // validated
 		z.addresses = append(z.addresses, full)
 	}
 	if c.Username != "" {
-		z.set.credentials = []byte(c.Username + ":" + c.Password)
+		z.set.digest = []byte(c.Username + ":" + c.Password)
 	}
 	z.metadata = newMetadataStore(c.DubboRoot, z.tree, opts.Dubbo, z.complain)
 	return z
@@ -68,6 +87,7 @@ func (z *zooKeeper) Run(ctx context.Context) error {
 		select {
 		case <-s.lost:
 			z.tree.detach()
+			z.learnFrom(s)
 			z.report(registry.Stale, fmt.Errorf("lost the session: %w", s.reason()))
 		case <-ctx.Done():
 			z.tree.detach()
@@ -77,12 +97,24 @@ func (z *zooKeeper) Run(ctx context.Context) error {
 	return nil
 }
 
+// learnFrom keeps of a session that was lost what the next one needs.
+func (z *zooKeeper) learnFrom(s *session) {
+	z.zxid = max(z.zxid, s.conn.Zxid())
+	if errors.Is(s.reason(), wire.ErrTooLarge) { // too much was asked for at once
+		z.set.batch = max(1, z.set.batch/16)
+	}
+}
+
 // connect tries one server after the other until there is a session; nil when ctx ended.
 func (z *zooKeeper) connect(ctx context.Context, state registry.State) *session {
 	delay := firstDelay
 	for {
-		for _, n := range rand.Perm(len(z.addresses)) {
-			s, err := open(ctx, z.addresses[n], z.set, z.tree.changed)
+		targets, errs := z.targets(ctx)
+		for _, err := range errs {
+			z.report(state, err)
+		}
+		for _, n := range rand.Perm(len(targets)) {
+			s, err := z.try(ctx, targets[n])
 			if err == nil {
 				return s
 			}
@@ -100,6 +132,36 @@ func (z *zooKeeper) connect(ctx context.Context, state registry.State) *session 
 		}
 		delay = min(2*delay, lastDelay)
 	}
+}
+
+// targets resolves the ensemble's names anew.
+func (z *zooKeeper) targets(ctx context.Context) ([]target, []error) {
+	ctx, cancel := context.WithTimeout(ctx, z.set.connectTimeout)
+	defer cancel()
+	return resolve(ctx, z.addresses, z.find)
+}
+
+// try opens a session at one server.
+//
+// A server that is behind what we have seen must not take us back in time, so it is told what that was, and refuses us.
+// But one that lost its data would refuse us for ever: after some refusals we forget what we have seen.
+func (z *zooKeeper) try(ctx context.Context, t target) (*session, error) {
+	t.old = z.old[t.address]
+	delete(z.old, t.address) // it may have been upgraded when it is lost
+	s, err := open(ctx, t, z.set, z.zxid, z.tree.changed)
+	if errors.Is(err, wire.ErrUnimplemented) {
+		t.old, z.old[t.address] = true, true
+		s, err = open(ctx, t, z.set, z.zxid, z.tree.changed)
+	}
+	switch {
+	case err == nil:
+		z.refusals = 0
+	case errors.Is(err, wire.ErrRefused) && z.zxid != 0:
+		if z.refusals++; z.refusals >= refusalsEach*len(z.addresses) {
+			z.zxid, z.refusals = 0, 0
+		}
+	}
+	return s, err
 }
 
 func (z *zooKeeper) report(state registry.State, err error) {
