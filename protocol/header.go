@@ -7,10 +7,15 @@ type Field struct {
 	// Value without surrounding blanks.
 	Value string
 	id    Name
+	never bool
 }
 
 // ID says which known name the field has, or NameOther.
 func (f *Field) ID() Name { return f.id }
+
+// Sensitive reports whether the value must be kept out of compression contexts on every hop: it came so marked
+// (RFC 7541 section 6.2.3).
+func (f *Field) Sensitive() bool { return f.never }
 
 // Header is an ordered list of fields. Order and repetition are kept, because both carry meaning (Set-Cookie,
 // X-Forwarded-For). The zero value is empty and ready; Reset keeps the memory for the next exchange.
@@ -35,6 +40,11 @@ func (h *Header) Add(name, value string) {
 // AddKnown appends a field whose id the caller has looked up already; parsers use it.
 func (h *Header) AddKnown(id Name, name, value string) {
 	h.fields = append(h.fields, Field{Name: name, Value: value, id: id})
+}
+
+// AddSensitive is AddKnown for a field whose value must be kept out of compression contexts, see Field.Sensitive.
+func (h *Header) AddSensitive(id Name, name, value string) {
+	h.fields = append(h.fields, Field{Name: name, Value: value, id: id, never: true})
 }
 
 // Get returns the first value of name, or "". Known names are cheaper by Value.
