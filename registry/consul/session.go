@@ -1,0 +1,175 @@
+package consul
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+)
+
+// How many plain reads go on at a time.
+const (
+	readers      = 16 // each over a connection of its own
+	readersHTTP2 = 64
+)
+
+// pollsHTTP2 bounds blocking queries over HTTP/2: fifty connections.
+const pollsHTTP2 = 10_000
+
+// session is the use of one server with one token.
+type session struct {
+	consul *consul
+	at     endpoint
+	wire   *wire
+	api    *api.Client
+	gate   *gate
+	read   chan struct{}   // slots of plain reads
+	ctx    context.Context //nolint:containedctx // the life of the session: every question of it ends with it
+	end    context.CancelFunc
+	asking sync.WaitGroup
+	faults chan error // newest trouble that concerns the server
+}
+
+// errNewToken ends a session whose token file holds another token now.
+var errNewToken = errors.New("the token file has changed")
+
+// open makes a session with a server that answers, has a leader and takes the token.
+func (c *consul) open(ctx context.Context, at endpoint) (*session, error) {
+	token, err := c.config.readToken()
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.session(ctx, at, token)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.probe(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
+	http2 := s.wire.lanes.http2()
+	seats, slots := c.config.MaxPolls, readers
+	if http2 {
+		seats, slots = pollsHTTP2, readersHTTP2
+	}
+	s.wire.lanes.settle(http2)
+	s.gate, s.read = newGate(seats, s.crowded), make(chan struct{}, slots)
+	return s, nil
+}
+
+// session is one that asks nothing yet.
+func (c *consul) session(ctx context.Context, at endpoint, token string) (*session, error) {
+	tls, err := c.config.TLS.Config()
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	s := &session{consul: c, at: at, faults: make(chan error, 1)}
+	s.wire = &wire{config: c.config, token: token, lanes: newLanes(tls, c.config.Timeouts.Connect, c.config.MaxPolls+readers+2)}
+	if s.api, err = s.wire.client(at); err != nil {
+		return nil, err
+	}
+	s.ctx, s.end = context.WithCancel(ctx)
+	return s, nil
+}
+
+// close ends every question of the session and its connections.
+func (s *session) close() {
+	s.end()
+	s.wire.lanes.close()
+	s.asking.Wait()
+	s.wire.lanes.close()
+}
+
+// begin counts a question; ctx ends with the session. done must be called.
+func (s *session) begin(ctx context.Context, limit time.Duration) (_ context.Context, done func()) {
+	s.asking.Add(1)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	stop := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() { stop(); cancel(); s.asking.Done() }
+}
+
+// options are those of a read. Near turns the agent's streaming off, which answers a bad token with "no instances", goes on
+// with old data when the token was deleted, and hides the loss of the leader.
+func (s *session) options(ctx context.Context) *api.QueryOptions {
+	return (&api.QueryOptions{Near: "_agent"}).WithContext(ctx)
+}
+
+// probe asks whether the server has a leader and takes the token.
+func (s *session) probe(ctx context.Context) error {
+	ctx, done := s.begin(ctx, s.consul.config.Timeouts.Request)
+	defer done()
+	err := s.examine(ctx)
+	if err != nil {
+		err, _ = s.consul.config.advise(err)
+		return fmt.Errorf("%s: %w", s.at, err)
+	}
+	return nil
+}
+
+func (s *session) examine(ctx context.Context) error {
+	leader, err := s.api.Status().LeaderWithQueryOptions((&api.QueryOptions{}).WithContext(ctx))
+	if err != nil {
+		return err
+	}
+	if leader == "" {
+		return errors.New("the servers have no leader (is a majority of them up?)")
+	}
+	if s.wire.token == "" {
+		return nil
+	}
+	_, _, err = s.api.ACL().TokenReadSelf((&api.QueryOptions{}).WithContext(ctx))
+	var refused api.StatusError
+	if errors.As(err, &refused) {
+		switch refused.Code {
+		case http.StatusUnauthorized, http.StatusNotFound: // no ACLs, or an old server: the answers will tell
+			return nil
+		}
+	}
+	return err
+}
+
+// guard looks after the server until the session has to end, and returns why; nil when ctx ended.
+func (s *session) guard(ctx context.Context) error {
+	tick := time.NewTicker(s.consul.config.Timeouts.KeepAlive)
+	defer tick.Stop()
+	for {
+		var fault error
+		select {
+		case <-ctx.Done():
+			return nil
+		case fault = <-s.faults:
+		case <-tick.C:
+		}
+		if token, err := s.consul.config.readToken(); err == nil && token != s.wire.token {
+			return errNewToken
+		}
+		if err := s.probe(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		if fault != nil { // the server is well, the trouble stays
+			s.consul.complain(fault)
+		}
+	}
+}
+
+// suspect has the server looked at.
+func (s *session) suspect(err error) {
+	select {
+	case s.faults <- err:
+	default:
+	}
+}
+
+// crowded says, once a session, that some services have no blocking query.
+func (s *session) crowded(watches int, every time.Duration) {
+	s.consul.complain(fmt.Errorf("%s: more services are watched (%d so far) than blocking queries are allowed over HTTP/1.1 (maxPolls %d): "+
+		"they take turns, and those without one are read every %v or so (use https, where HTTP/2 needs few connections, or raise maxPolls and the agent's limits.http_max_conns_per_client)",
+		s.at, watches, s.consul.config.MaxPolls, every))
+}
