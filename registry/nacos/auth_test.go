@@ -2,6 +2,7 @@ package nacos
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +22,7 @@ type door struct {
 	token  string // what a login gives
 	ttl    int    // seconds
 	logins int
+	pages  map[string]string // what it answers at other paths; 403 without
 	web    *httptest.Server
 }
 
@@ -29,6 +31,14 @@ func newDoor(t *testing.T) *door {
 	d.web = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
+		if page, ok := d.pages[r.URL.Path]; ok {
+			_, _ = io.WriteString(w, page)
+			return
+		}
+		if r.Method == http.MethodGet {
+			http.Error(w, "go away", http.StatusForbidden)
+			return
+		}
 		d.logins++
 		if d.status != http.StatusOK || r.URL.Path != "/nacos"+loginPathV3 {
 			http.Error(w, "go away", d.status)

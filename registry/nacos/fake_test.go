@@ -35,6 +35,7 @@ type fake struct {
 	asked    []string // types of requests, with the service's or entry's name
 	acked    []string // types of acknowledgements
 	token    string   // if set, what requests must carry
+	check    func(*wire.Metadata)
 }
 
 type fakeStream struct {
@@ -149,6 +150,9 @@ func (f *fake) Request(_ context.Context, p *wire.Payload) (*wire.Payload, error
 		f.t.Errorf("%s is no JSON: %v", kind, err)
 	}
 	f.mu.Lock()
+	if f.check != nil {
+		f.check(p.GetMetadata())
+	}
 	special := f.answer
 	name, _ := body["serviceName"].(string)
 	if id, ok := body["dataId"].(string); ok {
@@ -179,7 +183,7 @@ func (f *fake) ordinary(kind string, body map[string]any) any {
 	switch kind {
 	case typeServerCheck:
 		ok["supportAbilityNegotiation"] = !f.old
-	case typeHealthCheck, typeFuzzyWatch:
+	case typeHealthCheck, typeFuzzyWatch, typeInstance:
 	case typeSubscribe:
 		group, name := body["groupName"].(string), body["serviceName"].(string)
 		ok["serviceInfo"] = info(group, name, f.services[group+"@@"+name])

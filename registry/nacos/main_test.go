@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -44,6 +45,9 @@ func shared(t testing.TB) *testbed.Nacos {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(sdkServer) != "" {
+		os.Exit(sdkMain())
+	}
 	goleak.VerifyTestMain(testbed.After(m, func() {
 		if running.Load() {
 			start().stop()

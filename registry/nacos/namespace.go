@@ -28,6 +28,7 @@ type namespace struct {
 // that does not exist like those about an empty one, so that a name given instead of an id, or a typing error, looks like
 // a registry without services.
 func (s *session) checkNamespace() {
+	defer s.spaceChecked.Store(true)
 	c := s.client
 	want := c.config.namespace()
 	if want == "public" {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -31,6 +32,8 @@ type session struct {
 	pool   pool
 	askers pool
 	closed bool // guarded by client.mu
+
+	spaceChecked atomic.Bool // nothing more will be said about the namespace
 }
 
 // run uses the connection until it is lost and everything that used it has ended.

@@ -92,18 +92,23 @@ func (n *Nacos) arguments(jar string) []string {
 		"-Duser.home="+n.dir, "-Djava.io.tmpdir="+n.dir,
 		"-Dderby.system.durability=test", // no fsync: a killed process loses nothing by that, only a killed machine would
 		"-Dnacos.deployment.type=server", "-Dnacos.server.ip=127.0.0.1", "-Dnacos.remote.grpc.listen.ip=127.0.0.1",
+		// Before the options, which may say otherwise.
+		"-Dnacos.naming.push.pushTaskDelay=50",
+		"-Dnacos.naming.fuzzy.watch.max.pattern.match.service.count=20000",
 	)
 	args = append(args, n.opts.jvm...)
 	return append(args, "-jar", jar,
 		"--server.address=127.0.0.1",
 		"--nacos.server.main.port="+strconv.Itoa(n.port),
-		"--nacos.naming.push.pushTaskDelay=50",
-		"--nacos.naming.fuzzy.watch.max.pattern.match.service.count=20000",
 		"--nacos.core.auth.enabled="+auth,
 		"--nacos.core.auth.admin.enabled="+auth,
 		"--nacos.core.auth.console.enabled="+auth,
 	)
 }
+
+// AddJVM adds arguments of the Java virtual machine from the next start on: -D sets any of Nacos's properties, over those
+// of WithJVM and of the server's own file.
+func (n *Nacos) AddJVM(args ...string) { n.opts.jvm = append(n.opts.jvm, args...) }
 
 // Addr is the HTTP address, "127.0.0.1:PORT"; clients find gRPC 1000 ports above it.
 func (n *Nacos) Addr() string { return loopback(n.port) }

@@ -157,6 +157,24 @@ func (n *Nacos) CreateNamespace(ctx context.Context, id string) error {
 	return nil
 }
 
+// DeleteService removes a service that has no instances; the server itself does so after a minute.
+func (n *Nacos) DeleteService(ctx context.Context, group, service string) error {
+	form := Instance{Group: group, Service: service}.serviceForm()
+	if err := n.do(ctx, http.MethodDelete, "/v3/admin/ns/service", form); err != nil {
+		return fmt.Errorf("delete service %s: %w", service, err)
+	}
+	return nil
+}
+
+// Hosts is the server's own list of a service's instances, as JSON.
+func (n *Nacos) Hosts(ctx context.Context, group, service string) (string, error) {
+	answer, err := n.call(ctx, http.MethodGet, "/v3/admin/ns/instance/list", Instance{Group: group, Service: service}.serviceForm())
+	if err != nil {
+		return "", fmt.Errorf("list %s: %w", service, err)
+	}
+	return string(answer), nil
+}
+
 // PublishConfig stores a configuration, which the server pushes to its listeners. Namespace "" is public.
 func (n *Nacos) PublishConfig(ctx context.Context, namespace, group, dataID, content string) error {
 	form := url.Values{"groupName": {group}, "dataId": {dataID}, "content": {content}}
@@ -185,6 +203,12 @@ func (n *Nacos) DeleteConfig(ctx context.Context, namespace, group, dataID strin
 const codeExists = 21007
 
 var errExists = errors.New("it exists already")
+
+// Login gets the administrator a new token, which is needed after the secret that signs tokens was changed.
+func (n *Nacos) Login(ctx context.Context) (err error) {
+	n.token, err = n.login(ctx)
+	return err
+}
 
 // do sends one administration call; anything but HTTP 200 with code 0 is an error that holds the server's answer.
 func (n *Nacos) do(ctx context.Context, method, path string, form url.Values) error {
