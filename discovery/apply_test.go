@@ -254,7 +254,7 @@ func TestWatchThatCannotBe(t *testing.T) {
 // A watch that gives up says nothing about the connection, whatever it was at that moment.
 func TestWatchErrorLeavesTheState(t *testing.T) {
 	for _, state := range []registry.State{registry.Live, registry.Stale} {
-		src := &source{name: "a"}
+		src := &source{name: "a", catalogue: newCatalogue(t)}
 		src.report(state, nil)
 		since := src.status().Since
 		src.trouble(errors.New("refused"))

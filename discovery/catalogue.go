@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"reflect"
 	"slices"
 	"sync"
@@ -16,17 +17,25 @@ import (
 
 // Catalogue runs registries and publishes what they say. Its zero value is not usable; see New.
 type Catalogue struct {
-	logger *slog.Logger
-	dubbo  registry.MetadataFetcher
+	logger     *slog.Logger
+	fetcher    registry.MetadataFetcher
+	clock      *clock
+	dispatcher *dispatcher
+	prober     *prober
+	waiting    waiting
 
 	leaving sync.WaitGroup // sources that Apply has replaced and that have not ended yet
 
-	mu          sync.Mutex // before a feed's
-	closed      bool
-	sources     map[string]*source
-	services    map[Key]*feed[Endpoints]
-	lists       map[string]*feed[registry.ServiceSet]
-	definitions map[Key]*feed[Definition]
+	mu            sync.Mutex // before a feed's
+	closed        bool
+	sources       map[string]*source
+	guards        map[string]*guard
+	announcements []*Announcement
+	services      *book[Key, Endpoints]
+	lists         *book[string, registry.ServiceSet]
+	definitions   *book[Key, Definition]
+
+	keeper keeper
 }
 
 // Definition is a Dubbo service's FullServiceDefinition, as JSON; empty when the registry holds none.
@@ -36,19 +45,25 @@ type Definition struct {
 
 // New returns an empty Catalogue. dubbo may be nil.
 func New(logger *slog.Logger, dubbo registry.MetadataFetcher) *Catalogue {
-	return &Catalogue{
-		logger: logger, dubbo: dubbo,
-		sources:     map[string]*source{},
-		services:    map[Key]*feed[Endpoints]{},
-		lists:       map[string]*feed[registry.ServiceSet]{},
-		definitions: map[Key]*feed[Definition]{},
+	c := &Catalogue{
+		logger: logger, fetcher: dubbo, clock: newClock(),
+		sources: map[string]*source{}, guards: map[string]*guard{},
 	}
+	c.dispatcher = newDispatcher(c.clock)
+	c.prober = newProber(c.clock, (&net.Dialer{}).DialContext)
+	c.keeper.init(c)
+	c.services, c.lists, c.definitions = c.newServices(), c.newLists(), c.newDefinitions()
+	return c
 }
 
-// Apply makes the running registries those of specs. A registry whose configuration has not changed is not touched.
-// One that has changed is replaced: subscribers keep the last state until the new one has spoken. One that is gone is
-// stopped, and has ended when Apply returns. If any registry cannot be built nothing changes.
+// Apply makes the running registries those of specs. A registry whose configuration has not changed is not touched; its
+// policy may change without that. One that has changed is replaced: subscribers keep the last state until the new one
+// has spoken. One that is gone is stopped, and has ended when Apply returns. If any registry cannot be built nothing
+// changes.
 func (c *Catalogue) Apply(specs map[string]Spec) error {
+	if err := validate(specs); err != nil {
+		return err
+	}
 	left, err := c.apply(specs)
 	if err != nil {
 		return err
@@ -56,7 +71,7 @@ func (c *Catalogue) Apply(specs map[string]Spec) error {
 	// Not under the lock: a registry may take its time to say goodbye, and its last push may be on the way to a subscriber
 	// that another goroutine is about to add.
 	defer c.leaving.Done()
-	stopAll(left)
+	c.stopAll(left)
 	return nil
 }
 
@@ -69,13 +84,13 @@ func (c *Catalogue) apply(specs map[string]Spec) ([]*source, error) {
 	}
 	fresh := map[string]*source{}
 	for _, name := range slices.Sorted(maps.Keys(specs)) {
-		if old := c.sources[name]; old != nil && reflect.DeepEqual(old.spec, specs[name]) {
+		if old := c.sources[name]; old != nil && old.spec.sameRegistry(specs[name]) {
 			continue
 		}
 		src, err := c.build(name, specs[name])
 		if err != nil {
 			for _, s := range fresh {
-				s.stop()
+				s.cancel()
 			}
 			return nil, fmt.Errorf("build registry %q: %w", name, err)
 		}
@@ -88,6 +103,9 @@ func (c *Catalogue) apply(specs map[string]Spec) ([]*source, error) {
 			delete(c.sources, name)
 		}
 	}
+	for name, spec := range specs {
+		c.setPolicyLocked(name, spec.Policy)
+	}
 	for name, src := range fresh {
 		c.sources[name] = src
 		c.start(src)
@@ -97,21 +115,42 @@ func (c *Catalogue) apply(specs map[string]Spec) ([]*source, error) {
 	return left, nil
 }
 
-// stopAll ends sources side by side.
-func stopAll(sources []*source) {
-	for _, s := range sources {
-		s.cancel()
+// sameRegistry reports whether o needs no other source than s.
+func (s Spec) sameRegistry(o Spec) bool {
+	return slices.Equal(s.Members, o.Members) && reflect.DeepEqual(s.Config, o.Config)
+}
+
+// setPolicyLocked takes a policy into force, also for what has been published already.
+func (c *Catalogue) setPolicyLocked(name string, p Policy) {
+	if !c.guardLocked(name).setPolicy(p) {
+		return
 	}
-	for _, s := range sources {
-		s.stop()
+	for _, f := range c.services.feeds {
+		if f.registry == name {
+			f.deny(p.DenyAddresses)
+		}
 	}
 }
 
+// guardLocked is the guard of a registry's name; it outlives the registries that have that name.
+func (c *Catalogue) guardLocked(name string) *guard {
+	g := c.guards[name]
+	if g == nil {
+		g = newGuard(c, name)
+		c.guards[name] = g
+	}
+	return g
+}
+
 func (c *Catalogue) build(name string, spec Spec) (*source, error) {
-	src := &source{name: name, spec: spec, since: time.Now()}
+	src := &source{name: name, spec: spec, since: time.Now(), catalogue: c}
 	src.ctx, src.cancel = context.WithCancel(context.Background())
+	if src.merged() {
+		return src, nil
+	}
+	src.identity = spec.Config.Identity()
 	reg, err := spec.Config.Build(registry.Options{
-		Name: name, Logger: c.logger.With("registry", name), Report: src.report, Dubbo: c.dubbo,
+		Name: name, Logger: c.logger.With("registry", name), Report: src.report, Dubbo: c.fetcher,
 	})
 	if err != nil {
 		src.cancel()
@@ -122,6 +161,10 @@ func (c *Catalogue) build(name string, spec Spec) (*source, error) {
 }
 
 func (c *Catalogue) start(src *source) {
+	if src.merged() {
+		return
+	}
+	c.keeper.begin(src)
 	src.tasks.Go(func() {
 		if err := src.reg.Run(src.ctx); err != nil && src.ctx.Err() == nil {
 			src.report(registry.Stale, err)
@@ -131,94 +174,41 @@ func (c *Catalogue) start(src *source) {
 }
 
 func (c *Catalogue) followLocked() {
-	for _, f := range c.services {
-		f.follow(c.sources[f.source()])
-	}
-	for _, f := range c.lists {
-		f.follow(c.sources[f.source()])
-	}
-	for _, f := range c.definitions {
-		f.follow(c.sources[f.source()])
+	c.services.followLocked()
+	c.lists.followLocked()
+	c.definitions.followLocked()
+	for _, a := range c.announcements {
+		a.follow(c.sources[a.registry])
 	}
 }
 
-// Subscribe calls notify with the service's Endpoints, now if they are known and whenever they change. notify must
-// return quickly and must not call the Catalogue. A registry that is not running counts as one that has not answered.
-func (c *Catalogue) Subscribe(key Key, notify func(*Endpoints)) *Subscription {
-	return subscribe(c, c.services, key, key.Registry, notify, func() *feed[Endpoints] {
-		return &feed[Endpoints]{
-			watch: func(ctx context.Context, src *source, publish func(*Endpoints)) error {
-				return src.reg.Watch(ctx, key.Service, func(s registry.Snapshot) {
-					publish(fromSnapshot(key, s, time.Now()))
-				})
-			},
-			same: func(old, new *Endpoints) bool { return new.sameAs(old) },
-		}
-	})
-}
-
-// SubscribeServices calls notify with the names of all services of a registry.
-func (c *Catalogue) SubscribeServices(name string, notify func(*registry.ServiceSet)) *Subscription {
-	return subscribe(c, c.lists, name, name, notify, func() *feed[registry.ServiceSet] {
-		return &feed[registry.ServiceSet]{
-			watch: func(ctx context.Context, src *source, publish func(*registry.ServiceSet)) error {
-				return src.reg.WatchServices(ctx, func(s registry.ServiceSet) { publish(&s) })
-			},
-			same: func(old, new *registry.ServiceSet) bool { return slices.Equal(old.Services, new.Services) },
-		}
-	})
-}
-
-// SubscribeDefinition calls notify with the definition of a Dubbo service, if its registry keeps such documents.
-func (c *Catalogue) SubscribeDefinition(key Key, notify func(*Definition)) *Subscription {
-	return subscribe(c, c.definitions, key, key.Registry, notify, func() *feed[Definition] {
-		return &feed[Definition]{
-			watch: func(ctx context.Context, src *source, publish func(*Definition)) error {
-				w, ok := src.reg.(registry.DefinitionWatcher)
-				if !ok {
-					publish(&Definition{})
-					<-ctx.Done()
-					return nil
-				}
-				return w.WatchDefinition(ctx, key.Service, func(json []byte) { publish(&Definition{JSON: json}) })
-			},
-			same: func(old, new *Definition) bool { return string(old.JSON) == string(new.JSON) },
-		}
-	})
-}
-
-// subscribe finds or makes the feed of key, and forgets it when its last subscriber leaves.
-func subscribe[K comparable, T any](c *Catalogue, feeds map[K]*feed[T], key K, reg string, notify func(*T), make func() *feed[T]) *Subscription {
-	c.mu.Lock()
-	f := feeds[key]
-	if f == nil {
-		f = make()
-		f.registry = reg
-		feeds[key] = f
+// stopAll ends sources side by side, and waits. What is announced through them is withdrawn first, while they still have
+// their connections.
+func (c *Catalogue) stopAll(sources []*source) {
+	for _, s := range sources {
+		s.announcing.Wait()
 	}
-	s := &Subscription{}
-	s.close = func(s *Subscription) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if f.unsubscribe(s) && feeds[key] == f {
-			delete(feeds, key)
-			f.stop()
-		}
+	for _, s := range sources {
+		s.cancel()
 	}
-	f.subscribe(s, notify)
-	f.follow(c.sources[reg])
-	c.mu.Unlock()
-	return s
+	for _, s := range sources {
+		s.tasks.Wait()
+	}
 }
 
-// Close stops every registry and waits for all that runs on its behalf. Subscribers keep what they have.
+// Close withdraws what is announced, stops every registry and waits for all that runs on its behalf. What is known is
+// written to disk if it is to be kept. Subscribers keep what they have.
 func (c *Catalogue) Close() {
+	c.keeper.close()
 	c.mu.Lock()
 	c.closed = true
 	left := slices.Collect(maps.Values(c.sources))
 	clear(c.sources)
 	c.followLocked()
 	c.mu.Unlock()
-	stopAll(left)
+	c.stopAll(left)
 	c.leaving.Wait()
+	c.dispatcher.close()
+	c.prober.close()
+	c.clock.close()
 }

@@ -75,7 +75,7 @@ func TestWhoMayBePicked(t *testing.T) {
 				snapshot.Add(i.Address(), i)
 			}
 			before := fmt.Sprint(snapshot)
-			e := fromSnapshot(key("r", "s"), snapshot, testTime)
+			e := fromSnapshot(key("r", "s"), snapshot, testTime, nil)
 			if diff := cmp.Diff(test.want, show(e)); diff != "" {
 				t.Error(diff)
 			}
@@ -94,7 +94,7 @@ func TestSkippedAreBounded(t *testing.T) {
 	for n := range 70_000 {
 		snapshot.Add(fmt.Sprint("entry ", n), at("h", 0))
 	}
-	e := fromSnapshot(Key{}, snapshot, testTime)
+	e := fromSnapshot(Key{}, snapshot, testTime, nil)
 	if e.SkippedCount != 70_000 || len(e.Skipped) != registry.MaxSkipped {
 		t.Errorf("%d skipped, %d kept", e.SkippedCount, len(e.Skipped))
 	}
@@ -120,7 +120,7 @@ func BenchmarkFromSnapshot(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				fromSnapshot(Key{}, snapshot, testTime)
+				fromSnapshot(Key{}, snapshot, testTime, nil)
 			}
 		})
 	}

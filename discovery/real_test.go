@@ -88,12 +88,12 @@ func TestServiceLists(t *testing.T) {
 			defer mu.Unlock()
 			got = append(got, fmt.Sprint(s.Services))
 		})
-		synctest.Wait()
+		settle()
 		apply(t, c, map[string]registry.Config{"a": services("x", "y", "w"), "b": services("z")})
-		synctest.Wait()
+		settle()
 		sub.Close()
 		apply(t, c, map[string]registry.Config{"a": services("x")})
-		synctest.Wait()
+		settle()
 		if want := "[[x y] [w x y]]"; fmt.Sprint(got) != want {
 			t.Errorf("lists %v, want %s", got, want)
 		}

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -183,11 +185,19 @@ func ids(e *Endpoints) string {
 	return fmt.Sprint(list)
 }
 
+// want lets what was pushed arrive, and what is coalesced as well: it is for tests in a bubble.
 func (h *heard) want(t *testing.T, state string, times int) {
 	t.Helper()
+	settle()
 	if got := h.ids(); got != state || h.times() != times {
 		t.Errorf("heard %s after %d calls, want %s after %d", got, h.times(), state, times)
 	}
+}
+
+// settle waits until everything that follows from what has happened so far has happened.
+func settle() {
+	time.Sleep(2 * coalesce)
+	synctest.Wait()
 }
 
 func newCatalogue(t *testing.T) *Catalogue {

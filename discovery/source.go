@@ -3,65 +3,84 @@ package discovery
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
 )
 
-// source is one running registry.
+// source is one running registry, or a merged one, which runs nothing.
 type source struct {
-	name   string
-	spec   Spec
-	reg    registry.Registry
-	ctx    context.Context //nolint:containedctx // the life of the source: watches that begin later must end with it
-	cancel context.CancelFunc
-	tasks  sync.WaitGroup
+	name      string
+	identity  string // "" for a merged one
+	spec      Spec
+	reg       registry.Registry // nil for a merged one
+	catalogue *Catalogue
+	ctx       context.Context //nolint:containedctx // the life of the source: watches that begin later must end with it
+	cancel    context.CancelFunc
+	tasks     sync.WaitGroup
+	// announcing are the announcements that run on it. They end before it does.
+	announcing sync.WaitGroup
 
-	mu       sync.Mutex
-	state    registry.State
-	since    time.Time
-	lastPush time.Time
-	lastErr  error
-	errAt    time.Time
-	answered bool
+	dirty atomic.Bool // something has changed since it was written to disk
+
+	mu          sync.Mutex
+	state       registry.State
+	since       time.Time
+	reconnected time.Time // when it was last found again
+	lastPush    time.Time
+	lastErr     error
+	errAt       time.Time
+	answered    time.Time // when it spoke for the first time; zero: never
+	disk        disk
 }
 
-// RegistryStatus is what the status page and metrics show of a registry.
-type RegistryStatus struct {
-	Name  string
-	State registry.State
-	// Since is when it got into this state.
-	Since time.Time
-	// LastPush is zero until it has answered once.
-	LastPush time.Time
-	// LastError is the newest trouble, and when; it stays after it has passed.
-	LastError   string
-	LastErrorAt time.Time
-	// Answered is true once it has said anything at all.
-	Answered bool
-}
+func (s *source) merged() bool { return len(s.spec.Members) > 0 }
 
+// report is registry.Options.Report.
 func (s *source) report(state registry.State, err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	now := time.Now()
 	if state != s.state {
+		if state == registry.Live && s.state == registry.Stale {
+			s.reconnected = now
+		}
 		s.state, s.since = state, now
 	}
-	if state == registry.Live {
-		s.answered = true
+	if state == registry.Live && s.answered.IsZero() {
+		s.answered = now
 	}
 	if err != nil {
 		s.lastErr, s.errAt = err, now
 	}
+	down := s.downLocked()
+	if down {
+		s.disk.patient = false
+	}
+	s.mu.Unlock()
+	if down {
+		// Whoever waits for this one need not; not here, as a report returns quickly.
+		s.catalogue.clock.after(0, s.fallBack)
+	}
+}
+
+// fallBack lets others do without a registry that does not answer.
+func (s *source) fallBack() {
+	s.catalogue.serveKept(s)
+	s.catalogue.waiting.refresh()
 }
 
 func (s *source) pushed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastPush = time.Now()
-	s.answered = true
+	if s.answered.IsZero() {
+		s.answered = s.lastPush
+	}
 }
+
+// changed notes that what is on disk is not the newest.
+func (s *source) changed() { s.dirty.Store(true) }
 
 // trouble notes an error that says nothing about the connection.
 func (s *source) trouble(err error) {
@@ -70,18 +89,20 @@ func (s *source) trouble(err error) {
 	s.lastErr, s.errAt = err, time.Now()
 }
 
-func (s *source) status() RegistryStatus {
+// down reports whether it has never answered and has said why.
+func (s *source) down() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := RegistryStatus{Name: s.name, State: s.state, Since: s.since, LastPush: s.lastPush, LastErrorAt: s.errAt, Answered: s.answered}
-	if s.lastErr != nil {
-		st.LastError = s.lastErr.Error()
-	}
-	return st
+	return s.downLocked()
 }
 
-// stop ends the registry and everything that watches it, and waits.
-func (s *source) stop() {
-	s.cancel()
-	s.tasks.Wait()
+func (s *source) downLocked() bool {
+	return s.answered.IsZero() && s.state != registry.Live && s.lastErr != nil
+}
+
+// justReconnected reports whether it was lost and has been found again just before at.
+func (s *source) justReconnected(at time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.reconnected.IsZero() && at.Sub(s.reconnected) < afterReconnect
 }

@@ -70,7 +70,8 @@ func TestRegistriesStatus(t *testing.T) {
 		want := []RegistryStatus{
 			{Name: "a", State: registry.Connecting, Since: began},
 			{Name: "b", State: registry.Live, Since: began.Add(time.Second), LastPush: began.Add(4 * time.Second),
-				LastError: "cannot read node x", LastErrorAt: began.Add(3 * time.Second), Answered: true},
+				LastError: "cannot read node x", LastErrorAt: began.Add(3 * time.Second), Answered: true,
+				Counts: Counts{Services: 1, Usable: 1}},
 		}
 		if diff := cmp.Diff(want, c.Registries()); diff != "" {
 			t.Error(diff)

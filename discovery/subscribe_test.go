@@ -135,11 +135,11 @@ func TestEveryDifferenceIsPublished(t *testing.T) {
 			var one, two registry.Snapshot
 			one.Add("x", base)
 			two.Add("x", changed)
-			a, b := fromSnapshot(Key{}, one, testTime), fromSnapshot(Key{}, two, testTime)
+			a, b := fromSnapshot(Key{}, one, testTime, nil), fromSnapshot(Key{}, two, testTime, nil)
 			if a.sameAs(b) || b.sameAs(a) {
 				t.Error("the change would go unnoticed")
 			}
-			if !a.sameAs(fromSnapshot(Key{}, one, testTime.Add(1))) {
+			if !a.sameAs(fromSnapshot(Key{}, one, testTime.Add(1), nil)) {
 				t.Error("the time alone is a change")
 			}
 		})
@@ -151,7 +151,7 @@ func TestEveryDifferenceIsPublished(t *testing.T) {
 	one, two := registry.Snapshot{}, registry.Snapshot{}
 	one.Skip("x", "no host")
 	two.Skip("y", "no host")
-	if fromSnapshot(Key{}, one, testTime).sameAs(fromSnapshot(Key{}, two, testTime)) {
+	if fromSnapshot(Key{}, one, testTime, nil).sameAs(fromSnapshot(Key{}, two, testTime, nil)) {
 		t.Error("another skipped entry would go unnoticed")
 	}
 }
