@@ -32,7 +32,7 @@ func TestProvidersByInterface(t *testing.T) {
 	want := registry.Instance{
 		Host: "192.0.2.2", Port: 21880, Protocol: "dubbo", Weight: 1, Group: "g1", Version: "1.0.0",
 		Metadata: map[string]string{
-			"application": "jprov", "interface": iface, "methods": "hello,get,async", "prefer.serialization": "hessian2,fastjson2",
+			"application": "jprov", "methods": "hello,get,async", "prefer.serialization": "hessian2,fastjson2",
 			"revision": "1.0.0", "serialize.check.status": "STRICT", "timestamp": "1795369980045",
 			"group": "g1", "version": "1.0.0",
 		},

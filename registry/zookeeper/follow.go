@@ -34,7 +34,7 @@ func (z *zooKeeper) follow(ctx context.Context, what string, build func(*view) e
 		_, epoch := z.tree.current()
 		f.round++
 		old := swap(&f.wanted, make(map[revision]*info))
-		v := &view{ctx: ctx, tree: z.tree, follower: f, epoch: epoch}
+		v := &view{ctx: ctx, tree: z.tree, follower: f, epoch: epoch, wanted: old}
 		err := build(v)
 		var again <-chan time.Time
 		var timer *time.Timer
@@ -43,7 +43,9 @@ func (z *zooKeeper) follow(ctx context.Context, what string, build func(*view) e
 			maps.Copy(f.wanted, old)
 			return nil
 		case err == nil:
-			z.tree.sweep(f)
+			if !v.partial {
+				z.tree.sweep(f)
+			}
 			z.metadata.unwant(f, old)
 			retry = firstRetry
 			if v.refused {

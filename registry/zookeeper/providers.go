@@ -134,7 +134,7 @@ func (n interner) tidy(i *registry.Instance) {
 func isNoise(key string) bool {
 	switch key {
 	case "anyhost", "background", "bean.name", "bind.ip", "bind.port", "category", "deprecated", "dubbo", "dynamic",
-		"executor-management-mode", "file-cache", "generic", "ipv6", "metadata-type", "pid", "qos.enable", "qos.port",
+		"executor-management-mode", "file-cache", "generic", "interface", "ipv6", "metadata-type", "pid", "qos.enable", "qos.port",
 		"register", "register-mode", "server", "service-name-mapping", "service.filter", "side", "threadpool", "threads":
 		return true
 	}

@@ -148,7 +148,7 @@ func (o *order) take(r wire.Result) (*value, error) {
 	case errors.Is(r.Err, wire.ErrExpired), errors.Is(r.Err, wire.ErrMoved), r.Err != nil && !errors.As(r.Err, &code):
 		return nil, errLost
 	case r.Err != nil:
-		return &value{err: r.Err}, nil
+		return &value{err: r.Err}, nil //nolint:nilerr // a refusal is a value
 	}
 	v := &value{found: true, armed: true, stamp: stamp{r.Stat.Czxid, r.Stat.Mzxid}}
 	switch o.key.kind {
@@ -171,6 +171,12 @@ func (o *order) take(r wire.Result) (*value, error) {
 		}
 	}
 	return v, nil
+}
+
+// isRefusal reports whether it was the server that refused a reading, which no event takes back.
+func isRefusal(err error) bool {
+	var code wire.Error
+	return errors.As(err, &code)
 }
 
 // peek reads a node's bytes without watching it; nil if there is no such node.

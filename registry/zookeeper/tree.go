@@ -38,6 +38,9 @@ type follower struct {
 	nodes map[*node]uint64 // what it read, with the last round that did
 	// wanted is the metadata that it asked for in its last run.
 	wanted map[revision]*info
+	// marked, if not nil, gathers the nodes that changed since it was last asked for; all says that everything did.
+	marked map[*node]struct{}
+	all    bool
 }
 
 func newTree() *tree {
@@ -103,7 +106,28 @@ func (t *tree) attach(s *session) {
 	t.session = s
 	t.epoch++
 	for f := range t.followers {
+		f.all = true
 		f.poke()
+	}
+}
+
+// news returns what has changed since the last call, which must have read it all. The first time it is everything.
+func (t *tree) news(f *follower) (marked map[*node]struct{}, all bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	marked, all = f.marked, f.all || f.marked == nil
+	f.marked, f.all = make(map[*node]struct{}), false
+	return marked, all
+}
+
+// forget ends a follower's interest in some keys.
+func (t *tree) forget(f *follower, keys []key) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range keys {
+		if n := t.nodes[k]; n != nil {
+			t.release(f, n)
+		}
 	}
 }
 
@@ -158,6 +182,9 @@ func (t *tree) mark(k key) {
 	n.fresh = false
 	n.changes++
 	for _, f := range n.followers {
+		if f.marked != nil {
+			f.marked[n] = struct{}{}
+		}
 		f.poke()
 	}
 	t.drop(n)

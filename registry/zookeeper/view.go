@@ -10,9 +10,11 @@ type view struct {
 	ctx      context.Context //nolint:containedctx // lives as long as one run, which it is the argument of
 	tree     *tree
 	follower *follower
-	epoch    uint64 // of the session
-	looked   int    // at this many names and nodes
-	refused  bool   // something that may not be read was left out
+	epoch    uint64             // of the session
+	looked   int                // at this many names and nodes
+	refused  bool               // something that may not be read was left out
+	partial  bool               // only what had changed was looked at; what was read before stays
+	wanted   map[revision]*info // by the last run
 }
 
 // get reads nodes, those unknown or changed from the server, all at once.

@@ -3,6 +3,7 @@ package wire
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -16,6 +17,8 @@ const (
 	replyHeader = 16
 	// firstPiece is how much memory an answer gets on its length's word alone.
 	firstPiece = 1 << 20
+	// tlsAlert is how a server that expects TLS answers: the type of an alert, and the major version.
+	tlsAlert = 0x1503
 )
 
 // readFrame reads one answer whose length must be between low and high. What speaks another protocol is found out by that:
@@ -29,6 +32,8 @@ func readFrame(r *bufio.Reader, low, high int) ([]byte, error) {
 	switch {
 	case size > uint32(high) && high == MaxFrame && size <= 1<<30:
 		return nil, fmt.Errorf("%w: %d bytes", ErrTooLarge, size)
+	case size>>16 == tlsAlert && high == maxHandshake:
+		return nil, errors.New("the server speaks TLS here: give a tls section, or the port that has none")
 	case size < uint32(low) || size > uint32(high):
 		return nil, fmt.Errorf("not a ZooKeeper server: an answer of %d bytes", size)
 	}

@@ -67,7 +67,7 @@ func (d *decoder) int64() int64 {
 
 func (d *decoder) bool() bool {
 	p := d.take(1)
-	return p != nil && p[0] != 0
+	return len(p) == 1 && p[0] != 0
 }
 
 // buffer returns a part of the frame; null, whose length is -1, is nil.

@@ -108,14 +108,15 @@ func parseMultiRead(body []byte, reads []Read) ([]Result, error) {
 	d := decoder{b: body}
 	results := make([]Result, len(reads))
 	for i, r := range reads {
-		op, done, code := d.int32(), d.bool(), d.int32()
+		op, done, _ := d.int32(), d.bool(), d.int32()
 		switch {
 		case d.err != nil:
 			return nil, fmt.Errorf("read several nodes: %w", d.err)
 		case done:
 			return nil, fmt.Errorf("read several nodes: %d answers for %d reads", i, len(reads))
 		case op == -1:
-			if code = d.int32(); code == 0 {
+			code := d.int32()
+			if code == 0 {
 				return nil, fmt.Errorf("read several nodes: an error without a code for %s", r.Path)
 			}
 			results[i].Err = Error(code)
