@@ -25,7 +25,7 @@ const (
 )
 
 // advise adds to a failure what may be done about it, for those who read it at night, and says what it is about.
-func (c *Config) advise(err error) (error, reach) {
+func (c *Config) advise(err error) (reach, error) {
 	err = cause(err)
 	var refused api.StatusError
 	if errors.As(err, &refused) {
@@ -43,55 +43,55 @@ func (c *Config) advise(err error) (error, reach) {
 	text := err.Error()
 	switch {
 	case errors.As(err, &part), errors.Is(err, errAnonymous):
-		return err, ofQuestion
+		return ofQuestion, err
 	case errors.As(err, &strange):
-		return fmt.Errorf("%w (is this Consul's HTTP API, or something in between?)", err), ofServer
+		return ofServer, fmt.Errorf("%w (is this Consul's HTTP API, or something in between?)", err)
 	case errors.As(err, &dns):
-		return fmt.Errorf("%w (check the names in addresses)", err), ofServer
+		return ofServer, fmt.Errorf("%w (check the names in addresses)", err)
 	case errors.As(err, &unknownCA):
-		return fmt.Errorf("%w (tls.ca must hold the authority that signed the server's certificate)", err), ofServer
+		return ofServer, fmt.Errorf("%w (tls.ca must hold the authority that signed the server's certificate)", err)
 	case errors.As(err, &wrongName):
-		return fmt.Errorf("%w (tls.serverName must be a name in the server's certificate)", err), ofServer
+		return ofServer, fmt.Errorf("%w (tls.serverName must be a name in the server's certificate)", err)
 	case errors.As(err, &invalid):
-		return fmt.Errorf("%w (the server's certificate is not valid: renew it)", err), ofServer
+		return ofServer, fmt.Errorf("%w (the server's certificate is not valid: renew it)", err)
 	case errors.As(err, &noTLS), strings.Contains(text, "server gave HTTP response to HTTPS client"):
-		return fmt.Errorf("%w (no TLS is spoken there: is it the port of http?)", err), ofServer
+		return ofServer, fmt.Errorf("%w (no TLS is spoken there: is it the port of http?)", err)
 	case strings.Contains(text, "remote error: tls:"):
-		return fmt.Errorf("%w (the server refuses our side of TLS: tls.cert and tls.key may be missing or not accepted)", err), ofServer
+		return ofServer, fmt.Errorf("%w (the server refuses our side of TLS: tls.cert and tls.key may be missing or not accepted)", err)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w (nothing listens there: is Consul up?)", err), ofServer
+		return ofServer, fmt.Errorf("%w (nothing listens there: is Consul up?)", err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return errors.New("no answer in time (a wrong address, a firewall, or a server that hangs)"), ofServer
+		return ofServer, errors.New("no answer in time (a wrong address, a firewall, or a server that hangs)")
 	}
-	return err, ofServer
+	return ofServer, err
 }
 
-func (c *Config) adviseRefusal(refused api.StatusError) (error, reach) {
+func (c *Config) adviseRefusal(refused api.StatusError) (reach, error) {
 	err := fmt.Errorf("it answers %d: %s", refused.Code, clean(refused.Body))
 	has := func(part string) bool { return strings.Contains(refused.Body, part) }
 	switch {
 	case refused.Code == http.StatusTooManyRequests && has("concurrent connections"):
-		return fmt.Errorf("%w (lower maxPolls, raise limits.http_max_conns_per_client of the agent, or use https, which needs few connections)", err), ofLimit
+		return ofLimit, fmt.Errorf("%w (lower maxPolls, raise limits.http_max_conns_per_client of the agent, or use https, which needs few connections)", err)
 	case refused.Code == http.StatusTooManyRequests:
-		return fmt.Errorf("%w (the server's request_limits)", err), ofLimit
+		return ofLimit, fmt.Errorf("%w (the server's request_limits)", err)
 	case refused.Code == http.StatusForbidden && has("ACL not found"):
-		return fmt.Errorf("%w (the token is unknown, deleted or expired: set %s anew)", err, c.tokenField()), ofToken
+		return ofToken, fmt.Errorf("%w (the token is unknown, deleted or expired: set %s anew)", err, c.tokenField())
 	case refused.Code == http.StatusForbidden && c.Token == "" && c.TokenFile == "":
-		return fmt.Errorf("%w (set token or tokenFile: what anonymous callers may do is not enough)", err), ofToken
+		return ofToken, fmt.Errorf("%w (set token or tokenFile: what anonymous callers may do is not enough)", err)
 	case refused.Code == http.StatusForbidden:
-		return fmt.Errorf("%w (the token of %s lacks a right: it needs service:read and node:read)", err, c.tokenField()), ofToken
+		return ofToken, fmt.Errorf("%w (the token of %s lacks a right: reading needs service:read and node:read, registering service:write)", err, c.tokenField())
 	case has("No path to datacenter"):
-		return fmt.Errorf("%w (datacenter %q is not known there)", err, c.Datacenter), ofServer
+		return ofServer, fmt.Errorf("%w (datacenter %q is not known there)", err, c.Datacenter)
 	case has("No cluster leader"):
-		return fmt.Errorf("%w (the servers have no leader: is a majority of them up?)", err), ofServer
+		return ofServer, fmt.Errorf("%w (the servers have no leader: is a majority of them up?)", err)
 	case refused.Code >= 500:
-		return err, ofServer
+		return ofServer, err
 	case refused.Code == http.StatusBadRequest:
-		return err, ofQuestion
+		return ofQuestion, err
 	case refused.Code == http.StatusNotFound, refused.Code >= 300 && refused.Code < 400:
-		return fmt.Errorf("%w (is this Consul's HTTP API? a path in the address is put before every path)", err), ofServer
+		return ofServer, fmt.Errorf("%w (is this Consul's HTTP API? a path in the address is put before every path)", err)
 	}
-	return err, ofServer
+	return ofServer, err
 }
 
 func (c *Config) tokenField() string {

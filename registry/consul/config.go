@@ -1,7 +1,6 @@
 package consul
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -214,9 +213,4 @@ func (c *Config) endpoints() []endpoint {
 // headerSafe reports whether a token can be sent as a header: visible ASCII.
 func headerSafe(token string) bool {
 	return !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f })
-}
-
-// where names the servers for people.
-func (c *Config) where() string {
-	return cmp.Or(c.Address, strings.Join(c.Addresses, ", "))
 }

@@ -57,7 +57,8 @@ type following[T any] struct {
 func (f *following[T]) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(f.session.ctx, cancel)()
+	stop := context.AfterFunc(f.session.ctx, cancel)
+	defer stop()
 	seat := f.session.gate.seat()
 	defer seat.leave()
 	for ctx.Err() == nil {
@@ -147,7 +148,7 @@ func (f *following[T]) exchange(ctx context.Context, blocking bool) (answer T, m
 // fail reports a failure, has the server looked at if it may be its own, and waits.
 func (f *following[T]) fail(ctx context.Context, err error) {
 	s := f.session
-	err, reach := s.consul.config.advise(err)
+	reach, err := s.consul.config.advise(err)
 	err = fmt.Errorf("%s: %s: %w", s.at, f.what, err)
 	f.index = 0 // begin with a plain read: the server may have lost its data
 	f.known = false

@@ -67,7 +67,8 @@ func (l *lanes) do(req *http.Request) (*http.Response, error) {
 
 // take finds a lane with room.
 func (l *lanes) take(ctx context.Context) (*lane, error) {
-	defer context.AfterFunc(ctx, func() { l.mu.Lock(); defer l.mu.Unlock(); l.cond.Broadcast() })()
+	stop := context.AfterFunc(ctx, func() { l.mu.Lock(); defer l.mu.Unlock(); l.cond.Broadcast() })
+	defer stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {

@@ -104,7 +104,7 @@ func (s *session) probe(ctx context.Context) error {
 	defer done()
 	err := s.examine(ctx)
 	if err != nil {
-		err, _ = s.consul.config.advise(err)
+		_, err = s.consul.config.advise(err)
 		return fmt.Errorf("%s: %w", s.at, err)
 	}
 	return nil

@@ -148,7 +148,9 @@ func (w *wire) allowed(ctx context.Context, at endpoint, service string) (bool, 
 	if answer.StatusCode != http.StatusOK {
 		return false, nil
 	}
-	var permissions []struct{ Allow bool }
+	var permissions []struct {
+		Allow bool `json:"Allow"`
+	}
 	if err := json.NewDecoder(answer.Body).Decode(&permissions); err != nil {
 		return false, fmt.Errorf("ask for permissions: %w", err)
 	}
