@@ -23,6 +23,11 @@ type client struct {
 	logged  string // the newest trouble, so that the log says it once
 }
 
+var (
+	_ registry.Registry  = (*client)(nil)
+	_ registry.Registrar = (*client)(nil)
+)
+
 func newClient(c *Config, opts registry.Options) (*client, error) {
 	out := &client{
 		config:  c,

@@ -131,6 +131,8 @@ var (
 	errNoList    = errors.New(`"applications" holds no list or no hash`)
 )
 
+const textNotFound = "404: there is no Eureka at this path: is the context path right? (Spring Cloud: /eureka, Netflix: /eureka/v2)"
+
 // statusError is an answer other than 200.
 type statusError struct {
 	status int
@@ -152,7 +154,7 @@ func refusal(resp *http.Response) error {
 		e.text = "403: the user may not read the registry, or the server has just started without a peer to copy from and serves nobody yet" +
 			" (eureka.server.wait-time-in-ms-when-sync-empty, 5 minutes by default)"
 	case http.StatusNotFound:
-		e.text = "404: there is no Eureka at this path: is the context path right? (Spring Cloud: /eureka, Netflix: /eureka/v2)"
+		e.text = textNotFound
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		e.text = fmt.Sprintf("%d: it sends to %.200q: if that is the server, give its address; if it is a page to log in, set username and password",
 			resp.StatusCode, resp.Header.Get("Location"))

@@ -32,11 +32,39 @@ type eurekaPort struct {
 	Enabled string `json:"@enabled"`
 }
 
-// document is the JSON that the Java client posts.
+// eurekaCenter says where an instance is. The server wants the class first.
+type eurekaCenter struct {
+	Class    string            `json:"@class"`
+	Name     string            `json:"name"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+}
+
+// eurekaDocument is the JSON that the Java client posts, in its order: the server cannot read an instance in Amazon's data
+// center that has no id yet.
+type eurekaDocument struct {
+	InstanceID   string            `json:"instanceId"`
+	HostName     string            `json:"hostName"`
+	App          string            `json:"app"`
+	IPAddr       string            `json:"ipAddr"`
+	Status       string            `json:"status"`
+	Overridden   string            `json:"overriddenStatus"`
+	Port         eurekaPort        `json:"port"`
+	SecurePort   eurekaPort        `json:"securePort"`
+	CountryID    int               `json:"countryId"`
+	Center       eurekaCenter      `json:"dataCenterInfo"`
+	Lease        map[string]int    `json:"leaseInfo"`
+	Metadata     map[string]string `json:"metadata"`
+	VIP          string            `json:"vipAddress,omitempty"`
+	SecureVIP    string            `json:"secureVipAddress,omitempty"`
+	Coordinating string            `json:"isCoordinatingDiscoveryServer"`
+	Updated      string            `json:"lastUpdatedTimestamp"`
+	Dirty        string            `json:"lastDirtyTimestamp"`
+}
+
 func (i EurekaInstance) document() ([]byte, error) {
-	center := map[string]any{"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"}
+	center := eurekaCenter{Class: "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", Name: "MyOwn"}
 	if i.DataCenter != nil {
-		center = map[string]any{"@class": "com.netflix.appinfo.AmazonInfo", "name": "Amazon", "metadata": i.DataCenter}
+		center = eurekaCenter{Class: "com.netflix.appinfo.AmazonInfo", Name: "Amazon", Metadata: i.DataCenter}
 	}
 	lease := cmp.Or(int(i.Lease/time.Second), 90)
 	metadata := i.Metadata
@@ -44,23 +72,14 @@ func (i EurekaInstance) document() ([]byte, error) {
 		metadata = map[string]string{}
 	}
 	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
-	return json.Marshal(map[string]any{"instance": map[string]any{
-		"instanceId":         i.ID,
-		"app":                i.App,
-		"hostName":           cmp.Or(i.Host, "127.0.0.1"),
-		"ipAddr":             cmp.Or(i.IP, "127.0.0.1"),
-		"status":             cmp.Or(i.Status, "UP"),
-		"overriddenStatus":   "UNKNOWN",
-		"port":               eurekaPort{i.Port, strconv.FormatBool(i.Port != 0)},
-		"securePort":         eurekaPort{cmp.Or(i.SecurePort, 443), strconv.FormatBool(i.SecurePort != 0)},
-		"countryId":          1,
-		"dataCenterInfo":     center,
-		"leaseInfo":          map[string]int{"renewalIntervalInSecs": max(1, lease/3), "durationInSecs": lease},
-		"metadata":           metadata,
-		"vipAddress":         i.VIP,
-		"secureVipAddress":   i.SecureVIP,
-		"lastDirtyTimestamp": now, "lastUpdatedTimestamp": now,
-		"isCoordinatingDiscoveryServer": "false",
+	return json.Marshal(map[string]eurekaDocument{"instance": {
+		InstanceID: i.ID, HostName: cmp.Or(i.Host, "127.0.0.1"), App: i.App, IPAddr: cmp.Or(i.IP, "127.0.0.1"),
+		Status: cmp.Or(i.Status, "UP"), Overridden: "UNKNOWN",
+		Port:       eurekaPort{i.Port, strconv.FormatBool(i.Port != 0)},
+		SecurePort: eurekaPort{cmp.Or(i.SecurePort, 443), strconv.FormatBool(i.SecurePort != 0)},
+		CountryID:  1, Center: center,
+		Lease:    map[string]int{"renewalIntervalInSecs": max(1, lease/3), "durationInSecs": lease},
+		Metadata: metadata, VIP: i.VIP, SecureVIP: i.SecureVIP, Coordinating: "false", Updated: now, Dirty: now,
 	}})
 }
 
