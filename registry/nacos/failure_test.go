@@ -1,6 +1,7 @@
 package nacos
 
 import (
+	"encoding/base64"
 	"fmt"
 	"testing"
 	"time"
@@ -86,6 +87,14 @@ func TestServerFails(t *testing.T) {
 		r.await(registry.Live)
 		again("freeze", before)
 	})
+	t.Run("freeze for 20 seconds", func(t *testing.T) {
+		before := counts()
+		freeze(t, server)
+		time.Sleep(20 * time.Second) // by then the server believes that everybody has left
+		thaw(t, server)
+		r.await(registry.Live)
+		again("freeze for 20 seconds", before)
+	})
 	t.Run("restart", func(t *testing.T) {
 		before := counts()
 		if err := server.Restart(); err != nil {
@@ -146,7 +155,12 @@ func TestLogin(t *testing.T) {
 	if testing.Short() {
 		t.Skip("slow: starts a private server")
 	}
-	server := testbed.StartNacos(t, testbed.WithAuth("nacos", "right"))
+	ca := newAuthority(t, "ours")
+	cert, key := ca.leaf("nacos")
+	server := testbed.StartNacos(t, testbed.WithAuth("nacos", "right"), testbed.WithJVM(
+		"-Dnacos.remote.server.rpc.tls.enableTls=true", "-Dnacos.remote.server.rpc.tls.compatibility=true", // beside no TLS
+		"-Dnacos.remote.server.rpc.tls.certChainFile=file:"+cert, "-Dnacos.remote.server.rpc.tls.certPrivateKey=file:"+key,
+	))
 	if err := server.Register(t.Context(), testbed.Instance{Service: "svc", IP: "10.0.0.1", Port: 80}); err != nil {
 		t.Fatal(err)
 	}
@@ -192,6 +206,74 @@ func TestLogin(t *testing.T) {
 		thaw(t, server)
 		right.await(registry.Live)
 		within(t, "a new token", func() bool { return au.token() != old })
+	})
+	t.Run("TLS on gRPC alone", func(t *testing.T) {
+		byTLS := func(section registry.TLS) *rig {
+			return newRig(t, "http://"+server.Addr(), user("right"), func(c *Config, _ *registry.Options) { c.TLS = &section })
+		}
+		byTLS(registry.TLS{CA: ca.file, ServerName: "server.test"}).watch(registry.App("svc")).until("the instance", has("10.0.0.1:80"))
+		for want, section := range map[string]registry.TLS{
+			"tls.ca must hold":       {CA: newAuthority(t, "theirs").file, ServerName: "server.test"},
+			"tls.serverName must be": {CA: ca.file, ServerName: "other.test"},
+		} {
+			r := byTLS(section)
+			within(t, "the error", func() bool { return r.sawError(want) })
+		}
+	})
+	t.Run("a user without rights", func(t *testing.T) {
+		if err := server.CreateUser(t.Context(), "guest", "guest"); err != nil {
+			t.Fatal(err)
+		}
+		guest := newRig(t, server.Addr(), func(c *Config, _ *registry.Options) { c.Username, c.Password = "guest", "guest" })
+		p := guest.watch(registry.App("svc"))
+		within(t, "what to do", func() bool { return guest.sawError(`user "guest" may not read in namespace "public": grant it`) })
+		if s := guest.state(); s != registry.Live || len(p.seen()) > 0 {
+			t.Errorf("state %v, %d pushes", s, len(p.seen()))
+		}
+		other := newRig(t, server.Addr(), user("right"), in("nowhere"))
+		within(t, "the administrator to be told", func() bool { return other.sawError(`namespace "nowhere" does not exist`) })
+	})
+	t.Run("the secret of tokens is changed", func(t *testing.T) {
+		n := len(a.seen())
+		server.AddJVM(
+			"-Dnacos.core.auth.plugin.nacos.token.secret.key="+base64.StdEncoding.EncodeToString([]byte("another secret of more than 32 bytes")),
+			"-Dnacos.naming.fuzzy.watch.max.pattern.match.service.count=3", // for the next step
+		)
+		old := right.reg.auth.token()
+		if err := server.Restart(); err != nil {
+			t.Fatal(err)
+		}
+		within(t, "a confirmation", func() bool { return len(a.seen()) > n })
+		if right.reg.auth.token() == old {
+			t.Error("the old token is still in use")
+		}
+		for _, s := range a.seen() {
+			if len(s.Instances) != 1 {
+				t.Errorf("pushed: %+v", s)
+			}
+		}
+	})
+	t.Run("the limit of a fuzzy watch", func(t *testing.T) {
+		within(t, "the administrator's login", func() bool { return server.Login(t.Context()) == nil })
+		quick := newRig(t, server.Addr(), user("right"), func(c *Config, _ *registry.Options) { c.ListInterval = 500 * time.Millisecond })
+		set := quick.watchServices()
+		set.until("the list", lists(inDefault("svc")))
+		var want []registry.ServiceName
+		for n := range 8 { // from within the limit to beyond it
+			want = append(want, inDefault(fmt.Sprint("more", n)))
+			i := testbed.Instance{Service: want[n].Name, IP: "10.0.0.1", Port: 80}
+			if err := server.Register(t.Context(), i); err != nil {
+				t.Fatal(err)
+			}
+			set.until("the new name", lists(want...))
+		}
+		within(t, "the pushes to be given up", func() bool {
+			quick.reg.mu.Lock()
+			defer quick.reg.mu.Unlock()
+			return quick.reg.lists["DEFAULT_GROUP"].refused != nil
+		})
+		late := newRig(t, server.Addr(), user("right"))
+		late.watchServices().until("all of them, though the server refuses to push", lists(want...))
 	})
 }
 

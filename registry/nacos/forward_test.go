@@ -24,7 +24,12 @@ type forwarder struct {
 
 func forward(t testing.TB, target string, secure *tls.Config) *forwarder {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return forwardAt(t, "127.0.0.1:0", target, secure)
+}
+
+func forwardAt(t testing.TB, at, target string, secure *tls.Config) *forwarder {
+	t.Helper()
+	l, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}

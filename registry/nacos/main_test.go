@@ -138,6 +138,18 @@ func (r *rig) noErrors() {
 	}
 }
 
+// onlyLost fails the test if any other trouble was reported than a lost connection.
+func (r *rig) onlyLost() {
+	r.t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, err := range r.errs {
+		if !strings.HasPrefix(err.Error(), "connection to ") {
+			r.t.Errorf("reported: %v", err)
+		}
+	}
+}
+
 // background runs something until the test ends, or the function returned is called.
 func (r *rig) background(task func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -24,8 +24,9 @@ func TestFiveThousandServices(t *testing.T) {
 	p.registerMany(services, name)
 	t.Logf("registered in %v", time.Since(began))
 
+	_, rpc, behind := front(t, shared(t).Addr(), nil)
 	idle := runtime.NumGoroutine()
-	r := newRig(t, shared(t).Addr())
+	r := newRig(t, "", behind)
 	r.await(registry.Live)
 	ctx, cancel := context.WithCancel(context.Background())
 	var watches sync.WaitGroup
@@ -34,7 +35,7 @@ func TestFiveThousandServices(t *testing.T) {
 	var seen atomic.Int32
 	pushed := make([]atomic.Int32, services)
 	began = time.Now()
-	for n := range services {
+	watch := func(n int) {
 		watches.Go(func() {
 			_ = r.reg.Watch(ctx, registry.App(name(n)), func(s registry.Snapshot) {
 				if len(s.Instances) == 1 && pushed[n].Add(1) == 1 {
@@ -43,10 +44,37 @@ func TestFiveThousandServices(t *testing.T) {
 			})
 		})
 	}
+	// reconnect cuts the connection and measures until all that are watched are confirmed over a new one.
+	reconnect := func(watched int) {
+		before := make([]int32, watched)
+		for n := range before {
+			before[n] = pushed[n].Load()
+		}
+		rpc.cut()
+		began, next := time.Now(), 0
+		within(t, "every service again", func() bool {
+			for next < watched && pushed[next].Load() > before[next] {
+				next++
+			}
+			return next == watched
+		})
+		t.Logf("%d services confirmed %v after the connection was cut", watched, time.Since(began))
+	}
+	for n := range 1000 {
+		watch(n)
+	}
+	within(t, "the first services", func() bool { return seen.Load() == 1000 })
+	t.Logf("1000 services known after %v", time.Since(began))
+	reconnect(1000)
+	began = time.Now()
+	for n := 1000; n < services; n++ {
+		watch(n)
+	}
 	within(t, "all services", func() bool { return seen.Load() == services })
-	t.Logf("%d services known after %v", services, time.Since(began))
-	// A goroutine each belongs to the watches, which block by contract; what serves them is a handful.
-	within(t, "the workers to end", func() bool { return runtime.NumGoroutine()-idle-services < 20 })
+	t.Logf("%d more services known after %v", services-1000, time.Since(began))
+	reconnect(services)
+	// A goroutine each belongs to the watches, which block by contract; what serves them (and the forwarder) is a handful.
+	within(t, "the workers to end", func() bool { return runtime.NumGoroutine()-idle-services < 30 })
 
 	list := r.watchServices()
 	began = time.Now()
@@ -58,7 +86,72 @@ func TestFiveThousandServices(t *testing.T) {
 	before := pushed[4711].Load()
 	within(t, "one change among all", func() bool { return pushed[4711].Load() > before })
 	t.Logf("one change seen after %v", time.Since(began))
-	r.noErrors()
+	r.onlyLost()
+}
+
+// TestMemory holds 5,000 services of ten instances each, with the metadata that Spring Cloud Alibaba registers.
+func TestMemory(t *testing.T) {
+	const services, instances = 5000, 10
+	f := startFake(t)
+	f.with(func() {
+		f.answer = func(kind string, body map[string]any) (any, bool) {
+			name, _ := body["serviceName"].(string)
+			if kind != typeSubscribe {
+				return nil, false
+			}
+			var hosts []any
+			for n := range instances {
+				h := aHost(fmt.Sprintf("10.%d.%d.%d", len(name), n, name[len(name)-1]))
+				h["port"], h["clusterName"] = 8000+n, "DEFAULT"
+				h["instanceId"] = fmt.Sprintf("%v#%v#DEFAULT#DEFAULT_GROUP@@%s", h["ip"], h["port"], name)
+				h["metadata"] = map[string]string{
+					"preserved.register.source": "SPRING_CLOUD", "version": "1.0.0", "zone": "cn-hangzhou-a", "management.port": "8081",
+				}
+				hosts = append(hosts, h)
+			}
+			return map[string]any{"resultCode": 200, "serviceInfo": info("DEFAULT_GROUP", name, hosts)}, true
+		}
+	})
+	r := f.rig()
+	r.await(registry.Live)
+	before, goroutines := heap(), runtime.NumGoroutine()
+	ctx, cancel := context.WithCancel(context.Background())
+	var watches sync.WaitGroup
+	defer watches.Wait()
+	defer cancel()
+	kept := make([]atomic.Pointer[registry.Snapshot], services) // as its reader keeps it
+	var seen atomic.Int32
+	for n := range services {
+		watches.Go(func() {
+			_ = r.reg.Watch(ctx, registry.App(fmt.Sprint("svc-", n)), func(s registry.Snapshot) {
+				if kept[n].Swap(&s) == nil && len(s.Instances) == instances {
+					seen.Add(1)
+				}
+			})
+		})
+	}
+	within(t, "all services", func() bool { return seen.Load() == services })
+	within(t, "the workers to end", func() bool { return runtime.NumGoroutine() <= goroutines+services+2 })
+	f.with(func() { f.asked = nil })
+	all := heap() - before
+	for n := range kept {
+		kept[n].Store(nil)
+	}
+	own := heap() - before
+	t.Logf("%d services of %d instances: %.1f MB of heap and a goroutine a watch; %.1f MB with the snapshots that their readers keep",
+		services, instances, float64(own)/1e6, float64(all)/1e6)
+	if own > 40e6 {
+		t.Errorf("the registry itself holds %d bytes", own)
+	}
+}
+
+func heap() int64 {
+	for range 2 {
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 // registerMany registers one instance of each of n services.

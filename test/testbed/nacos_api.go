@@ -204,6 +204,14 @@ const codeExists = 21007
 
 var errExists = errors.New("it exists already")
 
+// CreateUser adds a user who has no rights.
+func (n *Nacos) CreateUser(ctx context.Context, name, password string) error {
+	if err := n.do(ctx, http.MethodPost, "/v3/auth/user", url.Values{"username": {name}, "password": {password}}); err != nil {
+		return fmt.Errorf("create user %s: %w", name, err)
+	}
+	return nil
+}
+
 // Login gets the administrator a new token, which is needed after the secret that signs tokens was changed.
 func (n *Nacos) Login(ctx context.Context) (err error) {
 	n.token, err = n.login(ctx)
