@@ -40,10 +40,35 @@ type Listener struct {
 	// TrustedProxies are the networks whose X-Forwarded-* and Forwarded fields are believed; from anybody else these
 	// fields are dropped.
 	TrustedProxies []netip.Prefix `yaml:"trustedProxies"`
+	// TLS makes clients come by TLS; without it they come in clear text.
+	TLS *ListenerTLS `yaml:"tls"`
 	// Limits bound what one request may take.
 	Limits Limits `yaml:"limits"`
 	// Timeouts bound how long a client may take.
 	Timeouts ListenerTimeouts `yaml:"timeouts"`
+}
+
+// ListenerTLS is how clients come by TLS. Relative files count from the document's folder; they are read again when they
+// change.
+type ListenerTLS struct {
+	// Certificates of the listener. The one whose names fit what the client asks for (SNI) is shown, or else the first.
+	// Required.
+	Certificates []Certificate `yaml:"certificates"`
+	// MinVersion is "1.2" (default) or "1.3".
+	MinVersion string `yaml:"minVersion"`
+	// ClientAuth says what a client's certificate is: none (default) does not ask for it, optional verifies it when there is
+	// one, required lets nobody in without it.
+	ClientAuth string `yaml:"clientAuth"`
+	// ClientCA is a file of PEM certificates that sign the clients'.
+	ClientCA string `yaml:"clientCA"`
+}
+
+// Certificate is a certificate with its key.
+type Certificate struct {
+	// Cert is a file with the certificate in PEM, followed by those that sign it. Required.
+	Cert string `yaml:"cert"`
+	// Key is a file with its private key in PEM. Required.
+	Key string `yaml:"key"`
 }
 
 // Limits bound what one request may take.

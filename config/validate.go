@@ -85,6 +85,39 @@ func (r *Registration) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Validate checks that what belongs together is there.
+func (t *ListenerTLS) Validate() error {
+	var errs []error
+	if len(t.Certificates) == 0 {
+		errs = append(errs, missing("certificates"))
+	}
+	if versions := []string{"1.2", "1.3"}; t.MinVersion != "" && !contains(versions, t.MinVersion) {
+		errs = append(errs, fmt.Errorf("minVersion: %s", strictyaml.Unknown("version", t.MinVersion, versions)))
+	}
+	words := []string{"none", "optional", "required"}
+	switch {
+	case t.ClientAuth != "" && !contains(words, t.ClientAuth):
+		errs = append(errs, fmt.Errorf("clientAuth: %s", strictyaml.Unknown("word", t.ClientAuth, words)))
+	case t.ClientAuth != "" && t.ClientAuth != "none" && t.ClientCA == "":
+		errs = append(errs, errors.New("clientCA: is missing; without it no client's certificate can be verified"))
+	case t.ClientCA != "" && (t.ClientAuth == "" || t.ClientAuth == "none"):
+		errs = append(errs, errors.New("clientAuth: must be optional or required beside clientCA"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate checks that there are both files.
+func (c *Certificate) Validate() error {
+	var errs []error
+	if c.Cert == "" {
+		errs = append(errs, missing("cert"))
+	}
+	if c.Key == "" {
+		errs = append(errs, missing("key"))
+	}
+	return errors.Join(errs...)
+}
+
 // Validate checks the address.
 func (a *Admin) Validate() error {
 	if a.Address == "off" {

@@ -16,6 +16,8 @@ func Check(parts Components, logger *slog.Logger, doc *config.Document) error {
 	plan, refused := (&compiler{gateway: g, doc: doc}).compile()
 	plan.abandon(g.store)
 	_, err := registrySpecs(doc)
+	_, unread := g.loadCertificates(doc.Listeners)
+	err = errors.Join(err, unread)
 	err = errors.Join(err, g.Shutdown(context.Background(), 0))
 	if len(refused) > 0 {
 		return problems(refused)

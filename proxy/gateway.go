@@ -143,6 +143,11 @@ func (g *Gateway) applyLocked(doc *config.Document, first bool) error {
 			log.Close()
 		}
 	}
+	stores, err := g.loadCertificates(doc.Listeners)
+	if err != nil {
+		discard()
+		return err
+	}
 	fresh, err := g.bind(doc.Listeners)
 	if err != nil {
 		discard()
@@ -190,7 +195,7 @@ func (g *Gateway) applyLocked(doc *config.Document, first bool) error {
 		plan.settle(settleAtReload)
 	}
 	g.server.plan.Store(plan)
-	g.switchListeners(doc, fresh)
+	g.switchListeners(doc, fresh, stores)
 	g.retire(old, g.log, log)
 
 	g.statusMu.Lock()

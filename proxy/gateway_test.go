@@ -25,6 +25,7 @@ import (
 	"github.com/sluice-gateway/sluice/proxy/filter"
 	"github.com/sluice-gateway/sluice/proxy/filter/fixedresponse"
 	"github.com/sluice-gateway/sluice/proxy/filter/header"
+	"github.com/sluice-gateway/sluice/proxy/filter/redirect"
 	"github.com/sluice-gateway/sluice/proxy/filter/rewrite"
 	"github.com/sluice-gateway/sluice/proxy/upstream"
 	"github.com/sluice-gateway/sluice/registry"
@@ -39,6 +40,7 @@ func parts() Components {
 			"stripPrefix":      func() filter.Config { return rewrite.DefaultStrip() },
 			"setRequestHeader": func() filter.Config { return header.Set(header.Request) },
 			"fixedResponse":    func() filter.Config { return fixedresponse.Default() },
+			"redirect":         func() filter.Config { return redirect.Default() },
 		},
 		Registries: map[string]func() registry.Config{"static": func() registry.Config { return static.Default() }},
 		Dialers:    map[string]upstream.Dialer{"http1": upstream.HTTP1(), "dubbo": upstream.Dubbo()},

@@ -2,13 +2,17 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-gateway/sluice/config"
 	"github.com/sluice-gateway/sluice/protocol/http1"
+	"github.com/sluice-gateway/sluice/proxy/certs"
 )
 
 // listener is one address that takes traffic.
@@ -16,6 +20,73 @@ type listener struct {
 	config config.Listener
 	socket net.Listener
 	server *http1.Server
+
+	// tls is nil while clients come in clear text. Both are replaced together by a reload, and read at each connection.
+	tls     atomic.Pointer[certs.Store]
+	unwatch context.CancelFunc // ends the watch of the certificates' files
+}
+
+// Accept implements net.Listener: what clients say first is TLS where the listener is set so.
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.socket.Accept()
+	if err != nil {
+		return nil, err
+	}
+	if store := l.tls.Load(); store != nil {
+		return tls.Server(c, store.Config()), nil
+	}
+	return c, nil
+}
+
+// Close implements net.Listener.
+func (l *listener) Close() error { return l.socket.Close() }
+
+// Addr implements net.Listener.
+func (l *listener) Addr() net.Addr { return l.socket.Addr() }
+
+// loadCertificates reads those of every listener that has new ones.
+func (g *Gateway) loadCertificates(wanted []config.Listener) (map[string]*certs.Store, error) {
+	out := map[string]*certs.Store{}
+	for _, cfg := range wanted {
+		if cfg.TLS == nil {
+			continue
+		}
+		if l := g.listeners[cfg.Address]; l != nil {
+			if old := l.tls.Load(); old != nil && reflect.DeepEqual(old.Section(), *cfg.TLS) {
+				out[cfg.Address] = old
+				continue
+			}
+		}
+		store, err := certs.Load(*cfg.TLS, []string{"http/1.1"}, g.logger.With("listener", cfg.Name))
+		if err != nil {
+			return nil, fmt.Errorf("listener %q: tls: %w", cfg.Name, err)
+		}
+		out[cfg.Address] = store
+	}
+	return out, nil
+}
+
+// forget ends the watch of the certificates' files; those that were read last stay in use.
+func (l *listener) forget() {
+	if l.unwatch != nil {
+		l.unwatch()
+		l.unwatch = nil
+	}
+}
+
+// secure makes the listener's connections use store from now on; nil means clear text.
+func (g *Gateway) secure(l *listener, store *certs.Store) {
+	if l.tls.Load() == store {
+		return
+	}
+	l.forget()
+	l.tls.Store(store)
+	if store == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.unwatch = cancel
+	g.tasks.Go(func() { store.Run(ctx) })
 }
 
 // bind opens the addresses that are new in the document. Nothing is accepted yet.
@@ -43,7 +114,7 @@ func closeListeners(list []*listener) {
 }
 
 // switchListeners makes the document's listeners the ones that serve.
-func (g *Gateway) switchListeners(doc *config.Document, fresh []*listener) {
+func (g *Gateway) switchListeners(doc *config.Document, fresh []*listener, stores map[string]*certs.Store) {
 	g.statusMu.Lock()
 	defer g.statusMu.Unlock()
 	wanted := map[string]bool{}
@@ -51,15 +122,17 @@ func (g *Gateway) switchListeners(doc *config.Document, fresh []*listener) {
 		wanted[cfg.Address] = true
 		if l := g.listeners[cfg.Address]; l != nil {
 			l.config = cfg
+			g.secure(l, stores[cfg.Address])
 			l.server.Configure(g.serverConfig(&cfg))
 		}
 	}
 	for _, l := range fresh {
 		l.server = http1.NewServer(&g.server, g.serverConfig(&l.config))
 		g.listeners[l.config.Address] = l
+		g.secure(l, stores[l.config.Address])
 		g.tasks.Go(func() {
 			// A gateway may be told to stop before this goroutine has begun.
-			if err := l.server.Serve(l.socket); err != nil && !errors.Is(err, http1.ErrServerClosed) {
+			if err := l.server.Serve(l); err != nil && !errors.Is(err, http1.ErrServerClosed) {
 				g.logger.Error("listener stopped", "listener", l.config.Name, "error", err)
 			}
 		})
@@ -69,6 +142,7 @@ func (g *Gateway) switchListeners(doc *config.Document, fresh []*listener) {
 			continue
 		}
 		delete(g.listeners, address)
+		l.forget()
 		grace := doc.Shutdown.Grace
 		g.tasks.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), grace)
@@ -91,6 +165,9 @@ func (g *Gateway) stopListeners(ctx context.Context) error {
 	}
 	g.statusMu.Lock()
 	defer g.statusMu.Unlock()
+	for _, l := range g.listeners {
+		l.forget()
+	}
 	clear(g.listeners)
 	return errors.Join(all...)
 }

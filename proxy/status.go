@@ -77,6 +77,9 @@ func (g *Gateway) Status() Status {
 	return st
 }
 
+// Services lists the services in use, with their instances.
+func (g *Gateway) Services() []upstream.ServiceStatus { return g.store.Status() }
+
 // Ready reports whether traffic should come: a plan is in force, and every registry and service has answered once, or
 // startup.timeout has passed since the start. What it waits for, or still misses, is named either way.
 func (g *Gateway) Ready() (ready bool, waiting []string) {

@@ -94,6 +94,16 @@ func resolve(doc *config.Document, file string) {
 		}
 	}
 	registry.ResolvePath(&doc.LastKnownGood.Path, folder)
+	for _, l := range doc.Listeners {
+		if l.TLS == nil {
+			continue
+		}
+		registry.ResolvePath(&l.TLS.ClientCA, folder)
+		for i := range l.TLS.Certificates {
+			registry.ResolvePath(&l.TLS.Certificates[i].Cert, folder)
+			registry.ResolvePath(&l.TLS.Certificates[i].Key, folder)
+		}
+	}
 	for i := range doc.Services {
 		if t := doc.Services[i].TLS; t != nil {
 			for _, path := range []*string{&t.CA, &t.Cert, &t.Key} {

@@ -11,6 +11,8 @@ import (
 	"github.com/sluice-gateway/sluice/proxy/filter/rewrite"
 	"github.com/sluice-gateway/sluice/proxy/upstream"
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/consul"
+	"github.com/sluice-gateway/sluice/registry/eureka"
 	"github.com/sluice-gateway/sluice/registry/file"
 	"github.com/sluice-gateway/sluice/registry/nacos"
 	"github.com/sluice-gateway/sluice/registry/static"
@@ -37,6 +39,8 @@ func components() proxy.Components {
 			"stripPrefix":          func() filter.Config { return rewrite.DefaultStrip() },
 		},
 		Registries: map[string]func() registry.Config{
+			"consul":    func() registry.Config { return consul.Default() },
+			"eureka":    func() registry.Config { return eureka.Default() },
 			"file":      func() registry.Config { return file.Default() },
 			"nacos":     func() registry.Config { return nacos.Default() },
 			"static":    func() registry.Config { return static.Default() },

@@ -30,6 +30,9 @@ func generate(root string) (string, error) {
 	if err := w.plugins(root, "Types of registries", "Registries", registriesText); err != nil {
 		return "", err
 	}
+	if err := w.registryTLS(root); err != nil {
+		return "", err
+	}
 	if err := w.plugins(root, "Kinds of filters", "Filters", filtersText); err != nil {
 		return "", err
 	}

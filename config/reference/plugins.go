@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -47,6 +48,20 @@ func (w *writer) plugins(root, title, field, text string) error {
 		fmt.Fprintf(w, "### `%s`\n\nWith examples in its [README](../../%s/README.md).\n\n", p.kind, folder)
 		w.plugin(src, m.typ, "", m.defaults)
 	}
+	return nil
+}
+
+// registryTLS writes the section that the types of registries share.
+func (w *writer) registryTLS(root string) error {
+	src, err := read(filepath.Join(root, "registry"))
+	if err != nil {
+		return err
+	}
+	if src.types["TLS"] == nil {
+		return errors.New("registry.TLS is gone")
+	}
+	w.WriteString("### TLS of a registry\n\nThe section `tls` is the same in every type that has one.\n\n")
+	w.plugin(src, "TLS", "", nil)
 	return nil
 }
 
@@ -160,6 +175,8 @@ func (s *source) describe(e ast.Expr) (text, below, suffix string) {
 		return "mapping of names to " + plural(text), below, ".NAME" + suffix
 	case *ast.SelectorExpr:
 		switch e.Sel.Name {
+		case "TLS":
+			return "[section](#tls-of-a-registry)", "", ""
 		case "Duration":
 			return "duration", "", ""
 		case "Size":
