@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,12 +20,19 @@ import (
 const (
 	zooKeeperJar = "/usr/share/java/zookeeper.jar"
 	slf4jJar     = "/usr/share/java/slf4j-simple.jar"
+	// nettyJar is missed by the server's own list of jars when it does TLS.
+	nettyJar = "/usr/share/java/netty-codec.jar"
 )
 
-// ZooKeeper is a single ZooKeeper 3.8 with a tick of 500 ms, so that sessions may time out after one second.
+// ZooKeeper is a ZooKeeper server, 3.8 if nothing else is said, with a tick of 500 ms, so that sessions may time out after
+// one second.
 type ZooKeeper struct {
 	*Server
-	port int
+	ports *portBlock
+	id    int    // in an ensemble, from 1; 0 of one that stands alone
+	peers string // the lines of the ensemble's members
+	// secure is true when it also listens for TLS.
+	secure bool
 }
 
 // StartZooKeeper starts a server for this test.
@@ -41,15 +50,45 @@ func SharedZooKeeper(opts ...Option) (*ZooKeeper, func(), error) {
 	return z, z.close, nil
 }
 
+// StartOldZooKeeper starts a ZooKeeper 3.5 for this test, the newest that has neither watches on a subtree nor several reads
+// in one request. It comes with the Dubbo 2.7 provider.
+func StartOldZooKeeper(tb testing.TB, opts ...Option) *ZooKeeper {
+	tb.Helper()
+	return private(tb, func(ctx context.Context) (*ZooKeeper, error) {
+		provider, err := providerFolder(ctx, "2.7.23")
+		if err != nil {
+			return nil, err
+		}
+		z, err := prepareZooKeeper(collect(opts), filepath.Join(provider, "lib", "*"), "-Dzookeeper.jmx.log4j.disable=true")
+		if err != nil {
+			return nil, err
+		}
+		return z, z.launch(ctx)
+	})
+}
+
 func newZooKeeper(ctx context.Context, o options) (*ZooKeeper, error) {
-	java, err := findJava()
+	z, err := prepareDebianZooKeeper(o)
 	if err != nil {
 		return nil, err
 	}
-	for _, jar := range []string{zooKeeperJar, slf4jJar} {
+	return z, z.launch(ctx)
+}
+
+func prepareDebianZooKeeper(o options) (*ZooKeeper, error) {
+	for _, jar := range []string{zooKeeperJar, slf4jJar, nettyJar} {
 		if _, err := os.Stat(jar); err != nil {
 			return nil, fmt.Errorf("find ZooKeeper: %w (%w, or apt-get install -y --no-install-recommends libzookeeper-java)", err, errNotPrepared)
 		}
+	}
+	return prepareZooKeeper(o, classPath(zooKeeperJar, slf4jJar, nettyJar))
+}
+
+// prepareZooKeeper makes a server that has not started.
+func prepareZooKeeper(o options, classes string, more ...string) (*ZooKeeper, error) {
+	java, err := findJava()
+	if err != nil {
+		return nil, err
 	}
 	ports, err := reservePorts()
 	if err != nil {
@@ -59,29 +98,35 @@ func newZooKeeper(ctx context.Context, o options) (*ZooKeeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	z := &ZooKeeper{Server: s, port: ports.Port(1)}
+	z := &ZooKeeper{Server: s, ports: ports, secure: slices.Contains(o.jvm, nettyFactory)}
 	config := filepath.Join(filepath.Dir(s.logPath), "zoo.cfg")
-	if err := os.WriteFile(config, []byte(z.config()), 0o644); err != nil {
-		s.close()
-		return nil, fmt.Errorf("write zoo.cfg: %w", err)
-	}
 	args := jvmFlags("-Dzookeeper.extendedTypesEnabled=true", "-Dzookeeper.forceSync=no", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
-	args = append(args, o.jvm...)
-	args = append(args, "-cp", zooKeeperJar+":"+slf4jJar, "org.apache.zookeeper.server.ZooKeeperServerMain", config)
+	args = slices.Concat(args, more, o.jvm)
 	s.command = func() *exec.Cmd {
-		cmd := exec.Command(java, args...)
+		main := "org.apache.zookeeper.server.ZooKeeperServerMain"
+		if z.id > 0 {
+			main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+		}
+		z.write(config)
+		cmd := exec.Command(java, slices.Concat(args, []string{"-cp", classes, main, config})...)
 		cmd.Dir = s.dir
 		return cmd
 	}
 	s.ready = z.ready
-	if err := s.launch(ctx); err != nil {
-		return nil, err
-	}
 	return z, nil
 }
 
+// write puts the server's files in place, before each start: a wipe takes its number in the ensemble too. What cannot be
+// written is missed by the server, which says so.
+func (z *ZooKeeper) write(config string) {
+	_ = os.WriteFile(config, []byte(z.config()), 0o644)
+	if z.id > 0 {
+		_ = os.WriteFile(filepath.Join(z.dir, "myid"), []byte(strconv.Itoa(z.id)), 0o644)
+	}
+}
+
 func (z *ZooKeeper) config() string {
-	return fmt.Sprintf(`tickTime=500
+	text := fmt.Sprintf(`tickTime=500
 initLimit=10
 syncLimit=5
 minSessionTimeout=1000
@@ -92,11 +137,18 @@ admin.enableServer=false
 dataDir=%s
 clientPortAddress=127.0.0.1
 clientPort=%d
-`, z.dir, z.port)
+%s`, z.dir, z.ports.Port(1), z.peers)
+	if z.secure {
+		text += fmt.Sprintf("secureClientPortAddress=127.0.0.1\nsecureClientPort=%d\n", z.ports.Port(4))
+	}
+	return text
 }
 
 // Addr is the client address, "127.0.0.1:PORT".
-func (z *ZooKeeper) Addr() string { return loopback(z.port) }
+func (z *ZooKeeper) Addr() string { return loopback(z.ports.Port(1)) }
+
+// SecureAddr is the address for TLS of a server that was started WithZooKeeperTLS.
+func (z *ZooKeeper) SecureAddr() string { return loopback(z.ports.Port(4)) }
 
 func (z *ZooKeeper) ready(context.Context) error {
 	answer, err := z.Command("srvr")
