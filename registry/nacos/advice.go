@@ -57,8 +57,7 @@ func isTimeout(err error) bool {
 
 // adviseRefusal is about an answer of the server.
 func (c *Config) adviseRefusal(err error, action string) error {
-	var r *refusal
-	if !errors.As(err, &r) || (r.code != codeForbidden && r.code != codeUnauthorized) {
+	if !forbidden(err) {
 		return err
 	}
 	switch {

@@ -22,8 +22,14 @@ const (
 	loginPathV2 = "/v1/auth/users/login"
 )
 
-// renewPause keeps a token that is refused for other reasons (no permission) from becoming a storm of logins.
-const renewPause = time.Second
+// A token that is refused for other reasons (no permission) must not become a storm of logins: there is one a renewPause
+// at most, and one a deniedPause once a new token was refused as well.
+const (
+	renewPause  = time.Second
+	deniedPause = 30 * time.Second
+)
+
+var errTokenNew = errors.New("the token is refused though it is new")
 
 // maxHTTPAnswer bounds what is read of an answer over HTTP: a token, or a list of namespaces.
 const maxHTTPAnswer = 1 << 20
@@ -41,6 +47,7 @@ type auth struct {
 	current string
 	since   time.Time
 	renewAt time.Time
+	denied  bool // the last token that a refusal made us get was refused too
 }
 
 func newAuth(c *Config) *auth { return &auth{config: c} }
@@ -70,6 +77,13 @@ func (a *auth) use(ctx context.Context, base string, secure *tls.Config) error {
 	}
 	_, err = a.renew(ctx, a.token())
 	return err
+}
+
+// tried notes whether a token that was just got is taken.
+func (a *auth) tried(denied bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.denied = denied
 }
 
 // request makes one HTTP request to the server that we are connected to, and reads its answer.
@@ -133,13 +147,16 @@ func (a *auth) renew(ctx context.Context, refused string) (string, error) {
 	a.loginMu.Lock()
 	defer a.loginMu.Unlock()
 	a.mu.Lock()
-	current, since, base := a.current, a.since, a.base
+	current, since, base, pause := a.current, a.since, a.base, renewPause
+	if a.denied && refused != "" {
+		pause = deniedPause
+	}
 	a.mu.Unlock()
 	if current != refused {
 		return current, nil
 	}
-	if time.Since(since) < renewPause {
-		return "", errors.New("the token is refused though it is new")
+	if time.Since(since) < pause {
+		return "", errTokenNew
 	}
 	token, ttl, err := a.login(ctx, base)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,13 +19,14 @@ import (
 
 // door is the HTTP side of a fake: its login.
 type door struct {
-	mu     sync.Mutex
-	status int    // other than 200: every login fails
-	token  string // what a login gives
-	ttl    int    // seconds
-	logins int
-	pages  map[string]string // what it answers at other paths; 403 without
-	web    *httptest.Server
+	mu       sync.Mutex
+	status   int    // other than 200: every login fails
+	token    string // what a login gives
+	ttl      int    // seconds
+	logins   int
+	password string            // of the last login
+	pages    map[string]string // what it answers at other paths; 403 without
+	web      *httptest.Server
 }
 
 func newDoor(t *testing.T) *door {
@@ -40,6 +43,7 @@ func newDoor(t *testing.T) *door {
 			return
 		}
 		d.logins++
+		d.password = r.FormValue("password")
 		if d.status != http.StatusOK || r.URL.Path != "/nacos"+loginPathV3 {
 			http.Error(w, "go away", d.status)
 			return
@@ -119,6 +123,69 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 		t.Errorf("%d logins for one change of the token", n)
 	}
 	r.noErrors()
+}
+
+// TestPasswordFile: the file is read at each login, so that a password can be changed while we run.
+func TestPasswordFile(t *testing.T) {
+	f, d := startFake(t), newDoor(t)
+	file := filepath.Join(t.TempDir(), "password")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first\n")
+	r := f.rig(d.behind(f), func(c *Config, _ *registry.Options) {
+		c.Password, c.PasswordFile = "", filepath.Base(file)
+		c.Resolve(filepath.Dir(file))
+	})
+	r.await(registry.Live)
+	write(" second \r\n")
+	f.with(func() { f.token = "t2" })
+	d.with(func() {
+		if d.password != "first" {
+			t.Errorf("the password is %q", d.password)
+		}
+		d.token = "t2"
+	})
+	r.watch(registry.App("a")).until("an answer with a new token", has())
+	d.with(func() {
+		if d.password != " second " {
+			t.Errorf("the password is %q", d.password)
+		}
+	})
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	q := f.rig(d.behind(f), func(c *Config, _ *registry.Options) { c.Password, c.PasswordFile = "", file })
+	within(t, "the missing file's error", func() bool { return q.sawError("log in: passwordFile: open " + file) })
+}
+
+// TestNoRightIsNoStormOfLogins: a user whose right was taken costs no login for each request that is refused.
+func TestNoRightIsNoStormOfLogins(t *testing.T) {
+	f, d := startFake(t), newDoor(t)
+	f.with(func() {
+		f.answer = func(kind string, _ map[string]any) (any, bool) {
+			return refused(403, "no right"), kind == typeSubscribe
+		}
+	})
+	r := f.rig(d.behind(f))
+	r.await(registry.Live)
+	r.reg.auth.mu.Lock()
+	r.reg.auth.since = time.Time{}
+	r.reg.auth.mu.Unlock()
+	for n := range 100 {
+		r.watch(registry.App(fmt.Sprint("s", n)))
+	}
+	within(t, "several tries of each", func() bool { return f.count(typeSubscribe+" s99") >= 3 && f.count(typeSubscribe+" s0") >= 3 })
+	time.Sleep(renewPause + 200*time.Millisecond)
+	within(t, "one more", func() bool { return f.count(typeSubscribe+" s99") >= 4 })
+	if n := d.count(); n != 2 {
+		t.Errorf("%d logins", n)
+	}
+	if !r.sawError("service DEFAULT_GROUP@@s0: SubscribeServiceRequest refused: 403 no right (user \"u\" may not read in namespace \"public\"") {
+		t.Error("it was not said what to do")
+	}
 }
 
 func TestFailedLoginIsNoConnection(t *testing.T) {

@@ -184,15 +184,25 @@ func (c *conn) call(ctx context.Context, kind string, request any, out answer) e
 	defer cancel()
 	token := c.auth.token()
 	err := c.ask(ctx, kind, token, request, out)
-	var r *refusal
-	if token == "" || !errors.As(err, &r) || (r.code != codeForbidden && r.code != codeUnauthorized) {
+	if token == "" || !forbidden(err) {
 		return err
 	}
 	fresh, loginErr := c.auth.renew(ctx, token)
-	if loginErr != nil {
-		return errors.Join(err, loginErr)
+	switch {
+	case errors.Is(loginErr, errTokenNew):
+		return err
+	case loginErr != nil:
+		return fmt.Errorf("%w; %w", err, loginErr)
 	}
-	return c.ask(ctx, kind, fresh, request, out)
+	err = c.ask(ctx, kind, fresh, request, out)
+	c.auth.tried(forbidden(err))
+	return err
+}
+
+// forbidden reports whether the server wants a better token, or has given the user of this one no right.
+func forbidden(err error) bool {
+	var r *refusal
+	return errors.As(err, &r) && (r.code == codeForbidden || r.code == codeUnauthorized)
 }
 
 // ask sends one request and reads its answer.

@@ -174,7 +174,8 @@ func TestLogin(t *testing.T) {
 	list.until("the list", lists(registry.ServiceName{Name: "svc", Group: "DEFAULT_GROUP"}))
 	right.noErrors()
 
-	within(t, "the wrong password's error", func() bool { return wrong.sawError("log in") })
+	within(t, "the wrong password's error", func() bool { return wrong.sawError("log in: http://" + server.Addr()) })
+	within(t, "what to do", func() bool { return wrong.sawError("check username and password") })
 	within(t, "a second try", func() bool { wrong.mu.Lock(); defer wrong.mu.Unlock(); return len(wrong.errs) > 1 })
 	if s := wrong.state(); s != registry.Connecting {
 		t.Errorf("with a wrong password the state is %v", s)

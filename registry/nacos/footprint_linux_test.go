@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,9 +15,11 @@ import (
 // TestNoPortAndNoFile: Nacos's own Go client opens a UDP port that takes instances from anybody, and keeps caches and
 // logs beside the binary. Ours does neither.
 func TestNoPortAndNoFile(t *testing.T) {
+	shared(t) // which builds into the home that there is now
 	dir := t.TempDir()
 	t.Chdir(dir)
 	t.Setenv("HOME", dir)
+	beside := filesBesideUs(t)
 	before := openFiles(t)
 	r := newRig(t, shared(t).Addr(), func(c *Config, _ *registry.Options) { c.Username, c.Password = "nacos", "x" })
 	// One registry that gets no further than the login, for its HTTP, and one that does everything else.
@@ -26,6 +29,9 @@ func TestNoPortAndNoFile(t *testing.T) {
 	q.watch(registry.DubboService("I", "*", "*")).until("an answer", has())
 	q.watchServices().until("a list", func(registry.ServiceSet) bool { return true })
 	q.watchDefinition(registry.DubboService("I", "", "")).until("an answer", func(string) bool { return true })
+
+	gateway := q.register(registry.App(uniq(t, "gw")), registry.Instance{Host: "10.0.0.1", Port: 80, Weight: 1})
+	within(t, "the registration", func() bool { return gateway.accepted() == 1 })
 
 	udp := udpSockets(t)
 	tcp := 0
@@ -53,6 +59,26 @@ func TestNoPortAndNoFile(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	if now := filesBesideUs(t); !slices.Equal(now, beside) {
+		t.Errorf("beside the executable there was %v and is %v", beside, now)
+	}
+}
+
+// filesBesideUs is what lies in the executable's folder, where Nacos's own client keeps its caches and logs.
+func filesBesideUs(t *testing.T) (names []string) {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 // openFiles are the descriptors of this process, and what they are.

@@ -6,7 +6,9 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
 )
@@ -15,6 +17,7 @@ import (
 type forwarder struct {
 	listener net.Listener
 	target   string
+	latency  atomic.Int64 // of what comes from the server, in nanoseconds
 
 	mu      sync.Mutex
 	refuses bool
@@ -60,7 +63,8 @@ func (f *forwarder) accept() {
 
 func (f *forwarder) carry(in net.Conn) {
 	defer in.Close()
-	out, err := net.Dial("tcp", f.target)
+	dialer := net.Dialer{Resolver: &net.Resolver{}} // not the default one, which a test replaces
+	out, err := dialer.Dial("tcp", f.target)
 	if err != nil {
 		return
 	}
@@ -74,7 +78,7 @@ func (f *forwarder) carry(in net.Conn) {
 	f.mu.Unlock()
 	var back sync.WaitGroup
 	back.Go(func() {
-		_, _ = io.Copy(in, out)
+		_, _ = io.Copy(in, late{out, &f.latency})
 		_ = in.Close()
 	})
 	_, _ = io.Copy(out, in)
@@ -83,6 +87,18 @@ func (f *forwarder) carry(in net.Conn) {
 	f.mu.Lock()
 	delete(f.open, in)
 	f.mu.Unlock()
+}
+
+// late hands on what it reads later; what waits together is late together.
+type late struct {
+	io.Reader
+	by *atomic.Int64
+}
+
+func (l late) Read(b []byte) (int, error) {
+	n, err := l.Reader.Read(b)
+	time.Sleep(time.Duration(l.by.Load()))
+	return n, err
 }
 
 // cut breaks every connection.

@@ -32,15 +32,16 @@ type serviceNames struct {
 	group  string
 
 	// Guarded by the client's lock.
-	known   bool
-	names   map[string]int      // how many listings in a row have lacked it
-	sorted  []string            // of names, made when it is read; never changed, only replaced
-	recent  map[string]struct{} // pushed as added since the last listing began: newer than its answer
-	found   map[string]struct{} // by the last listing, though they ought to have been pushed
-	current *session            // the one that confirmed what we hold
-	next    *time.Timer         // of the next listing
-	watched *session            // pushes changes
-	refused *session            // does not
+	known    bool
+	names    map[string]int      // how many listings in a row have lacked it
+	sorted   []string            // of names, made when it is read; never changed, only replaced
+	recent   map[string]struct{} // pushed as added since the last listing began: newer than its answer
+	found    map[string]struct{} // by the last listing, though they ought to have been pushed
+	unusable int                 // names that the last listing had and that cannot be asked for
+	current  *session            // the one that confirmed what we hold
+	next     *time.Timer         // of the next listing
+	watched  *session            // pushes changes
+	refused  *session            // does not
 }
 
 func (l *serviceNames) String() string { return "service list of group " + l.group }
@@ -126,7 +127,22 @@ func (l *serviceNames) read(ctx context.Context, s *session) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l.merge(s, seen, complete)
+	l.noteUnusable(seen)
 	return nil
+}
+
+// noteUnusable logs names that are left out of the list, unless there were as many before.
+func (l *serviceNames) noteUnusable(seen map[string]struct{}) {
+	unusable, example := 0, error(nil)
+	for name := range seen {
+		if err := checkName(name); err != nil {
+			unusable, example = unusable+1, err
+		}
+	}
+	if unusable > 0 && unusable != l.unusable {
+		l.client.opts.Logger.Warn("services of Nacos are left out", "group", l.group, "count", unusable, "reason", clip(example.Error()))
+	}
+	l.unusable = unusable
 }
 
 // merge takes the names of a listing: new ones at once, missing ones when they were missing before.
@@ -166,8 +182,11 @@ func (l *serviceNames) merge(s *session, seen map[string]struct{}, complete bool
 	}
 }
 
-// add reports whether the name is new.
+// add reports whether the name is new. One that nobody could ask for is left out.
 func (l *serviceNames) add(name string) bool {
+	if checkName(name) != nil {
+		return false
+	}
 	_, old := l.names[name]
 	l.names[name] = 0
 	return !old

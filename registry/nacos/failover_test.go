@@ -1,0 +1,156 @@
+package nacos
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/test/testbed"
+)
+
+// twin puts a second front for the same server on another loopback address, with the ports of the first.
+func twin(t *testing.T, host string, web, rpc *forwarder) (webTwin, rpcTwin *forwarder) {
+	t.Helper()
+	at := func(f *forwarder) string { return net.JoinHostPort(host, strconv.Itoa(f.port())) }
+	return forwardAt(t, at(web), web.target, nil), forwardAt(t, at(rpc), rpc.target, nil)
+}
+
+// TestFailover: of two addresses of a real server the one that is left is used, whichever that is.
+func TestFailover(t *testing.T) {
+	web, rpc, behind := front(t, shared(t).Addr(), nil)
+	_, rpc2 := twin(t, "127.0.0.2", web, rpc)
+	r := newRig(t, "", behind, func(c *Config, _ *registry.Options) {
+		c.Addresses = append(c.Addresses, net.JoinHostPort("127.0.0.2", strconv.Itoa(web.port())))
+	})
+	name := uniq(t, "svc")
+	i := testbed.Instance{Service: name, IP: "10.0.0.1", Port: 80}
+	if err := shared(t).Register(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	p := r.watch(registry.App(name))
+	p.until("the instance", has("10.0.0.1:80"))
+	for round, dead := range []*forwarder{rpc, rpc2, rpc, rpc2} {
+		rpc.refuse(false)
+		rpc2.refuse(false)
+		dead.refuse(true)
+		i.IP = "10.0.1." + strconv.Itoa(round)
+		began := time.Now()
+		if err := shared(t).Register(t.Context(), i); err != nil {
+			t.Fatal(err)
+		}
+		p.until("the change over the other", func(s registry.Snapshot) bool {
+			for _, got := range s.Instances {
+				if got.Host == i.IP {
+					return true
+				}
+			}
+			return false
+		})
+		t.Logf("seen %v after one of two was lost", time.Since(began))
+	}
+	for n, s := range p.seen() {
+		if n > 0 && len(s.Instances) == 0 {
+			t.Errorf("push %d is empty", n)
+		}
+	}
+}
+
+// TestNameMoves: a name that leads to another address after its server has moved is looked up again.
+func TestNameMoves(t *testing.T) {
+	web, rpc, behind := front(t, shared(t).Addr(), nil)
+	twin(t, "127.0.0.3", web, rpc)
+	var address atomic.Pointer[netip.Addr]
+	point := func(to string) {
+		a := netip.MustParseAddr(to)
+		address.Store(&a)
+	}
+	point("127.0.0.1")
+	dns := serveDNS(t, func() netip.Addr { return *address.Load() })
+	old := net.DefaultResolver
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "udp", dns)
+	}}
+	var stop func()
+	t.Cleanup(func() { stop(); net.DefaultResolver = old })
+	r := newRig(t, "", behind, func(c *Config, _ *registry.Options) {
+		c.Addresses = []string{net.JoinHostPort("nacos.moving.test", strconv.Itoa(web.port()))}
+	})
+	stop = r.stop
+	p := r.watch(registry.App(uniq(t, "svc")))
+	p.until("an answer", has())
+	n := len(p.seen())
+	point("127.0.0.3")
+	rpc.refuse(true)
+	within(t, "a confirmation from the new address", func() bool { return len(p.seen()) > n })
+}
+
+// serveDNS answers every question about an address with the one of now.
+func serveDNS(t *testing.T, answer func() netip.Addr) string {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { pc.Close(); <-done })
+	go func() {
+		defer close(done)
+		buf := make([]byte, 1500)
+		for {
+			n, from, err := pc.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			var m dnsmessage.Message
+			if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
+				continue
+			}
+			m.Response, m.Additionals = true, nil
+			if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
+				m.Answers = []dnsmessage.Resource{{
+					Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 3600},
+					Body:   &dnsmessage.AResource{A: answer().As4()},
+				}}
+			}
+			if out, err := m.Pack(); err == nil {
+				_, _ = pc.WriteTo(out, from)
+			}
+		}
+	}()
+	return pc.LocalAddr().String()
+}
+
+// TestSlowConnection: 300 ms each way cost time, and nothing else.
+func TestSlowConnection(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow by design")
+	}
+	_, rpc, behind := front(t, shared(t).Addr(), nil)
+	rpc.latency.Store(int64(300 * time.Millisecond))
+	r := newRig(t, "", behind)
+	name := uniq(t, "svc")
+	p := r.watch(registry.App(name))
+	p.until("an answer", has())
+	producer := startSDK(t, shared(t).Addr())
+	producer.do(sdkRequest{Op: "register", Service: name, IP: "10.0.0.1", Port: 80, Weight: 0.5, Metadata: map[string]string{"version": "2"}})
+	began := time.Now()
+	got := p.until("the instance", has("10.0.0.1:80"))
+	if d := time.Since(began); d > 3*time.Second {
+		t.Errorf("seen after %v", d)
+	}
+	if i := got.Instances[0]; i.Weight != 0.5 || i.Metadata["version"] != "2" {
+		t.Errorf("%+v", i)
+	}
+	time.Sleep(r.config.Timeouts.KeepAlive + time.Second) // a health check or two
+	producer.kill()
+	p.until("it to be gone with its producer", has())
+	r.noErrors()
+}
