@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +31,8 @@ type Config struct {
 	// Username and Password log in; without a name nobody does.
 	Username string `yaml:"username"`
 	Password string `yaml:"password"`
+	// PasswordFile holds the password instead, read again at each login; space around it is no part of it.
+	PasswordFile string `yaml:"passwordFile"`
 	// TLS is needed for servers that speak it; an https:// address alone trusts the system's authorities.
 	TLS *registry.TLS `yaml:"tls"`
 	// LeaseTTL is how long the gateway's own registration outlives the gateway, if it cannot withdraw it; whole seconds.
@@ -78,8 +81,11 @@ func (c *Config) Validate() error {
 		}
 	}
 	errs = append(errs, c.checkRoots()...)
-	if c.Username == "" && c.Password != "" {
+	if c.Username == "" && (c.Password != "" || c.PasswordFile != "") {
 		errs = append(errs, errors.New("username: is missing while there is a password"))
+	}
+	if c.Password != "" && c.PasswordFile != "" {
+		errs = append(errs, errors.New("passwordFile: there is a password as well"))
 	}
 	if err := c.TLS.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("tls: %w", err))
@@ -156,7 +162,22 @@ func (c *Config) roots() []root {
 }
 
 // Resolve makes relative files count from the document's folder.
-func (c *Config) Resolve(folder string) { c.TLS.Resolve(folder) }
+func (c *Config) Resolve(folder string) {
+	c.TLS.Resolve(folder)
+	registry.ResolvePath(&c.PasswordFile, folder)
+}
+
+// password is the one to log in with now.
+func (c *Config) password() (string, error) {
+	if c.PasswordFile == "" {
+		return c.Password, nil
+	}
+	text, err := os.ReadFile(c.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("passwordFile: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
 
 // Identity implements registry.Config.
 func (c *Config) Identity() string {

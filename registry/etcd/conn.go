@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -30,14 +32,15 @@ type conn struct {
 	kv      pb.KVClient
 	lease   pb.LeaseClient
 
-	user, password string
-	token          atomic.Pointer[string]
-	dialErr        atomic.Pointer[error] // why the last attempt to connect failed: gRPC passes on its text alone
+	user     string
+	password func() (string, error)
+	token    atomic.Pointer[string]
+	dialErr  atomic.Pointer[error] // why the last attempt to connect failed: gRPC passes on its text alone
 }
 
 // dial prepares the connection and logs in if there is a user. secure is nil without TLS.
 func dial(ctx context.Context, address string, c *Config, secure *tls.Config) (*conn, error) {
-	n := &conn{address: address, timeout: c.Timeouts.Request, user: c.Username, password: c.Password}
+	n := &conn{address: address, timeout: c.Timeouts.Request, user: c.Username, password: c.password}
 	transport := insecure.NewCredentials()
 	if secure != nil {
 		transport = handshakes{credentials.NewTLS(secure), n.failed}
@@ -91,7 +94,7 @@ type handshakes struct {
 func (h handshakes) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	nc, info, err := h.TransportCredentials.ClientHandshake(ctx, authority, raw)
 	if err != nil {
-		h.failed(err)
+		h.failed(fmt.Errorf("handshake: %w", err))
 	}
 	return nc, info, err
 }
@@ -103,7 +106,11 @@ func (h handshakes) Clone() credentials.TransportCredentials {
 
 // login gets a token. A server that asks nobody for a password gives none, and needs none.
 func (n *conn) login(ctx context.Context) error {
-	answer, err := pb.NewAuthClient(n.cc).Authenticate(ctx, &pb.AuthenticateRequest{Name: n.user, Password: n.password})
+	password, err := n.password()
+	if err != nil {
+		return err
+	}
+	answer, err := pb.NewAuthClient(n.cc).Authenticate(ctx, &pb.AuthenticateRequest{Name: n.user, Password: password})
 	switch {
 	case says(err, "authentication is not enabled"):
 		n.token.Store(nil)
@@ -205,7 +212,7 @@ func adviseTLS(err error) error {
 	text := err.Error()
 	var record tls.RecordHeaderError
 	switch {
-	case errors.As(err, &record):
+	case errors.As(err, &record), strings.HasPrefix(text, "handshake:") && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
 		return &refusal{"it does not speak TLS: remove the tls section, or write http://", err}
 	case strings.Contains(text, "unknown authority"):
 		return &refusal{"its certificate is signed by nobody that is trusted: set tls.ca", err}

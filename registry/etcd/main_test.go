@@ -98,6 +98,11 @@ func (r *rig) until(want registry.State) {
 // complained waits for an error that holds all parts.
 func (r *rig) complained(parts ...string) {
 	r.t.Helper()
+	r.t.Cleanup(func() {
+		if r.t.Failed() {
+			r.t.Logf("errors: %q", r.errs)
+		}
+	})
 	within(r.t, fmt.Sprintf("an error with %q", parts), func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -242,4 +247,11 @@ func (p *producer) remove(key string) {
 	if _, err := p.Delete(context.Background(), key); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// saw reports whether a state has ever been reported.
+func (r *rig) saw(want registry.State) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Contains(r.states, want)
 }

@@ -42,9 +42,23 @@ func (s *session) run(ctx context.Context) error {
 			err = s.watch(ctx, next, revision)
 		}
 		if !errors.Is(err, errReload) {
-			return err
+			return s.diagnose(ctx, err)
 		}
 	}
+}
+
+// diagnose tells a server that is silent from one that only has nobody to ask: a member without a leader still answers from
+// what it has.
+func (s *session) diagnose(ctx context.Context, err error) error {
+	if status.Code(err) != codes.DeadlineExceeded || ctx.Err() != nil {
+		return err
+	}
+	key, _ := s.client.roots[0].bounds()
+	q := &pb.RangeRequest{Key: key, KeysOnly: true, Serializable: true}
+	if _, silent := call(ctx, s.conn, "read", s.conn.kv.Range, q); silent == nil || says(silent, "permission denied") {
+		return fmt.Errorf("%w: this member of the cluster is alive, but has no leader", err)
+	}
+	return err
 }
 
 // load reads all ranges at one revision. A range that may not be read is left out, unless that is all of them.
