@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,7 +133,7 @@ func listed(t *testing.T, b *bed) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		n := len(s.sets)
-		return n > 0 && slices.ContainsFunc(s.sets[n-1].Services, func(name registry.ServiceName) bool { return name.Name == service })
+		return n > 0 && slices.ContainsFunc(s.sets[n-1].Services, func(name registry.ServiceName) bool { return strings.EqualFold(name.Name, service) })
 	}
 	until(t, "the first name", s.describe, func() bool { return has(one.service) })
 	began := time.Now()

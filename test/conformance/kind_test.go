@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -90,8 +91,6 @@ type bed struct {
 	// section writes the registry's section as pairs of a YAML flow mapping, its name left out, for the same number of
 	// addresses, which may be those of proxies.
 	section func(addresses []string, space string) string
-	// offset is the distance that proxies' ports must have from each other; 0 is any.
-	offset int
 	// prefix keeps the services of tests apart that share a server.
 	prefix string
 }
@@ -147,7 +146,7 @@ func (b *bed) remove(t testing.TB, entries ...entry) {
 
 // kinds are all registries under test.
 func kinds() []*kind {
-	return []*kind{zooKeeperKind(), nacosKind()}
+	return []*kind{zooKeeperKind(), nacosKind(), eurekaKind()}
 }
 
 // each runs a test for every kind, side by side.
@@ -229,3 +228,6 @@ func (s *sharedServers) stop() {
 	}
 	s.ends = nil
 }
+
+// serial tells beds on one server apart.
+var serial atomic.Int64

@@ -40,7 +40,6 @@ func openNacos(_ testing.TB, s server) *bed {
 	return &bed{
 		writer:    &nacosWriter{server: n},
 		addresses: []string{n.Addr(), fmt.Sprintf("%s:%d", host, port+nacosGRPC)},
-		offset:    1,
 		section:   nacosSection,
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,8 +69,10 @@ func secureZooKeeper(t testing.TB) *secured {
 // zooKeeperWriter registers as Spring Cloud ZooKeeper does: an ephemeral node with a JSON document.
 type zooKeeperWriter struct {
 	address string
-	conn    *zk.Conn
 	acl     []zk.ACL
+
+	mu   sync.RWMutex // the connection is replaced by renew
+	conn *zk.Conn
 }
 
 // mute is a logger for the client library.
@@ -94,6 +97,8 @@ func (w *zooKeeperWriter) connect() (err error) {
 }
 
 func (w *zooKeeperWriter) renew(context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.conn.Close()
 	return w.connect()
 }
@@ -103,6 +108,8 @@ func (w *zooKeeperWriter) path(e entry) string {
 }
 
 func (w *zooKeeperWriter) put(_ context.Context, e entry) error {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
 	path, data := w.path(e), zooKeeperDocument(e)
 	_, err := w.conn.Create(path, data, zk.FlagEphemeral, w.acl)
 	if errors.Is(err, zk.ErrNoNode) {
@@ -131,6 +138,8 @@ func (w *zooKeeperWriter) parents(path string) error {
 }
 
 func (w *zooKeeperWriter) remove(_ context.Context, e entry) error {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
 	err := w.conn.Delete(w.path(e), -1)
 	if errors.Is(err, zk.ErrNoNode) {
 		return nil

@@ -1,0 +1,261 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// stage is a scenario's place: a registry, a gateway that reads it over a link, a fleet of instances that come and go, and
+// a constant load on them.
+type stage struct {
+	*testing.T
+	bed     *bed
+	link    *link
+	fleet   *fleet
+	gateway *gateway
+	load    *load
+	churn   func() // stops the coming and going
+}
+
+// size of the fleet.
+const size = 5
+
+// scenario is something that happens. run returns when it is over, at the moment from which recovery counts; zero when
+// there was nothing to recover from.
+type scenario struct {
+	name string
+	// brief says that the short form has it.
+	brief bool
+	run   func(*stage) time.Time
+}
+
+// scenarios in the order of the table.
+func scenarios() []scenario {
+	return []scenario{
+		{"instances come and go", true, comeAndGo},
+		{"rolling restart of all instances", false, rollingRestart},
+		{"registry killed, started with its data", true, registryKilled},
+		{"registry killed, an instance crashes meanwhile", false, instanceCrashes},
+		{"registry started empty", true, registryEmpty},
+		{"registry frozen for 20 s", false, registryFrozen},
+		{"registry slow by 300 ms", false, registrySlow},
+		{"cut off for 5 s", true, cutOff},
+		{"packets vanish for 15 s", false, packetsVanish},
+		{"connection flaps", false, connectionFlaps},
+	}
+}
+
+// TestLoad plays the scenarios on one server of each kind, one after the other.
+func TestLoad(t *testing.T) {
+	each(t, func(t *testing.T, k *kind) {
+		b := k.private(t)
+		for n, s := range scenarios() {
+			t.Run(s.name, func(t *testing.T) {
+				if !s.brief {
+					onlyFull(t)
+				}
+				played := *b
+				played.prefix = fmt.Sprintf("load%d-", n)
+				play(t, &played, s)
+			})
+		}
+	})
+}
+
+// play runs one scenario: all requests must be answered, what changed must be followed, and the end must be noticed.
+func play(t *testing.T, b *bed, s scenario) {
+	st := setStage(t, b)
+	began := time.Now()
+	st.churn = st.fleet.churn(time.Second)
+	st.sleep(2 * time.Second)
+	over := s.run(st)
+	r := result{recovered: -1}
+	if !over.IsZero() {
+		r.recovered = st.recovered(over)
+	}
+	st.sleep(3 * time.Second)
+	st.churn()
+	st.settled()
+	st.load.wantNoFailure(t)
+	r.requests, r.failed = st.load.total, len(st.load.failures)
+	var what string
+	r.stale, what = st.fleet.stale(began)
+	t.Logf("slowest request %v; longest stale: %s", st.load.slowest.Round(time.Millisecond), what)
+	results.note(t, "faults", s.name, b.kind.name, r.String())
+}
+
+func setStage(t *testing.T, b *bed) *stage {
+	t.Helper()
+	service := b.named("orders")
+	st := &stage{T: t, bed: b, link: b.link(t)}
+	st.fleet = newFleet(t, b.writer, service, size)
+	st.gateway = startGateway(t, st.document(service))
+	st.gateway.untilReady()
+	until(t, "all instances are in use", func() string { return fmt.Sprint(st.gateway.status()) }, func() bool {
+		return st.gateway.instances(service) == size
+	})
+	st.load = st.gateway.load("/orders")
+	return st
+}
+
+// document has one route for the fleet, and one for every service by its name.
+func (st *stage) document(service string) string {
+	return fmt.Sprintf(`
+registries:
+  - {name: reg, %s}
+routes:
+  - {name: orders, match: {path: "/orders"}, to: {service: %s, registry: reg}}
+services:
+  - {match: {service: "*"}, balance: {policy: roundRobin}}
+`, st.bed.section(st.link.addresses, ""), service)
+}
+
+// sleep is the length of something, not a wait.
+func (st *stage) sleep(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-st.Context().Done():
+	}
+}
+
+func (st *stage) must(err error) {
+	st.Helper()
+	if err != nil {
+		st.Fatal(err)
+	}
+}
+
+// recovered lets an instance come, and measures from the end of the fault until it is asked.
+func (st *stage) recovered(over time.Time) time.Duration {
+	st.Helper()
+	ctx, cancel := context.WithTimeout(st.Context(), patience)
+	defer cancel()
+	m, err := st.fleet.join(ctx)
+	st.must(err)
+	return max(0, st.fleet.untilAsked(m).Sub(over))
+}
+
+// settled waits until the gateway uses exactly who is registered.
+func (st *stage) settled() {
+	st.Helper()
+	want := len(st.fleet.registered())
+	var got int
+	until(st, fmt.Sprintf("%d instances in use", want), func() string { return fmt.Sprint(got) }, func() bool {
+		got = st.gateway.instances(st.fleet.service)
+		return got == want
+	})
+}
+
+func comeAndGo(st *stage) time.Time {
+	if full() {
+		st.sleep(10 * time.Second)
+	}
+	return time.Time{}
+}
+
+// rollingRestart ends each instance and starts it again at the same address, one after the other, as deployments do.
+func rollingRestart(st *stage) time.Time {
+	st.churn()
+	for _, m := range st.fleet.registered() {
+		st.must(st.fleet.withdraw(st.Context(), m))
+		st.sleep(grace / 2)
+		m.close()
+		b, err := serve(st, m.name+"-again", m.port)
+		st.must(err)
+		_, err = st.fleet.register(st.Context(), b)
+		st.must(err)
+	}
+	return time.Time{}
+}
+
+// registryKilled: while the registry is away nothing changes for anybody.
+func registryKilled(st *stage) time.Time {
+	st.churn()
+	st.bed.server.Kill()
+	st.gateway.untilState("reg", "stale")
+	st.sleep(2 * time.Second)
+	st.must(st.bed.server.Restart())
+	over := time.Now()
+	if !st.bed.kind.has.keeps {
+		st.must(st.bed.writer.renew(st.Context()))
+		st.must(st.fleet.again(st.Context()))
+	}
+	return over
+}
+
+// instanceCrashes while nobody can tell the gateway so.
+func instanceCrashes(st *stage) time.Time {
+	st.churn()
+	st.bed.server.Kill()
+	st.gateway.untilState("reg", "stale")
+	crashed := st.fleet.registered()[0]
+	crashed.close()
+	st.sleep(3 * time.Second)
+	st.must(st.bed.server.Restart())
+	over := time.Now()
+	if !st.bed.kind.has.keeps {
+		st.must(st.bed.writer.renew(st.Context()))
+		st.must(st.fleet.again(st.Context()))
+	}
+	st.must(st.fleet.withdraw(st.Context(), crashed))
+	return over
+}
+
+// registryEmpty: the registry is back at once and knows nobody, until everybody has registered again.
+func registryEmpty(st *stage) time.Time {
+	st.churn()
+	st.must(st.bed.server.Wipe())
+	st.gateway.untilState("reg", "live")
+	st.sleep(5 * time.Second)
+	st.must(st.bed.writer.renew(st.Context()))
+	over := time.Now()
+	st.must(st.fleet.again(st.Context()))
+	return over
+}
+
+// registryFrozen: connections stay, nobody answers.
+func registryFrozen(st *stage) time.Time {
+	st.must(st.bed.server.Freeze())
+	st.sleep(20 * time.Second)
+	st.must(st.bed.server.Thaw())
+	return time.Now()
+}
+
+func registrySlow(st *stage) time.Time {
+	st.link.slow(300 * time.Millisecond)
+	st.sleep(8 * time.Second)
+	st.link.heal()
+	return time.Now()
+}
+
+// cutOff: the registry is well and changes go on, but the gateway cannot know them.
+func cutOff(st *stage) time.Time {
+	return st.unknowing(st.link.cut, st.link.mend, 5*time.Second)
+}
+
+func packetsVanish(st *stage) time.Time {
+	return st.unknowing(st.link.vanish, st.link.heal, 15*time.Second)
+}
+
+// unknowing replaces three of five instances while the gateway cannot know it. The two that stay could serve everything.
+func (st *stage) unknowing(harm, end func(), length time.Duration) time.Time {
+	st.churn()
+	over := time.Now().Add(length)
+	harm()
+	st.must(st.fleet.turnover(st.Context()))
+	st.sleep(time.Until(over))
+	end()
+	return time.Now()
+}
+
+func connectionFlaps(st *stage) time.Time {
+	for range 20 {
+		st.link.cut()
+		st.sleep(200 * time.Millisecond)
+		st.link.mend()
+		st.sleep(300 * time.Millisecond)
+	}
+	return time.Now()
+}
