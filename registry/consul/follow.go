@@ -48,9 +48,11 @@ type following[T any] struct {
 	session *session
 	index   uint64 // of the newest answer; 0 asks for a plain read
 	known   bool   // answered in this session
-	last    time.Time
-	pause   time.Duration
-	delay   time.Duration
+
+	filtered bool // the newest answer was
+	last     time.Time
+	pause    time.Duration
+	delay    time.Duration
 }
 
 // run asks until ctx or the session ends.
@@ -96,7 +98,8 @@ func (f *following[T]) turn(ctx context.Context, seat *seat) error {
 	}
 	f.last = time.Now()
 	index := meta.LastIndex
-	if f.known && f.index != 0 && index == f.index {
+	// Consul does not count a change of what the token may see.
+	if f.known && f.index != 0 && index == f.index && meta.ResultsFilteredByACLs == f.filtered {
 		return nil // nothing new
 	}
 	// Consul's own rule: an index that goes back, or is none, begins anew.
@@ -107,7 +110,7 @@ func (f *following[T]) turn(ctx context.Context, seat *seat) error {
 	if err != nil {
 		return err
 	}
-	f.index, f.known = index, true
+	f.index, f.known, f.filtered = index, true, meta.ResultsFilteredByACLs
 	if worth {
 		f.pause = f.least
 	} else {

@@ -30,8 +30,11 @@ type session struct {
 	read   chan struct{}   // slots of plain reads
 	ctx    context.Context //nolint:containedctx // the life of the session: every question of it ends with it
 	end    context.CancelFunc
-	asking sync.WaitGroup
 	faults chan error // newest trouble that concerns the server
+
+	mu     sync.Mutex
+	over   bool           // no question begins any more
+	asking sync.WaitGroup // questions that have begun
 }
 
 // errNewToken ends a session whose token file holds another token now.
@@ -78,16 +81,24 @@ func (c *consul) session(ctx context.Context, at endpoint, token string) (*sessi
 
 // close ends every question of the session and its connections.
 func (s *session) close() {
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
 	s.end()
 	s.wire.lanes.close()
 	s.asking.Wait()
-	s.wire.lanes.close()
 }
 
 // begin counts a question; ctx ends with the session. done must be called.
 func (s *session) begin(ctx context.Context, limit time.Duration) (_ context.Context, done func()) {
-	s.asking.Add(1)
 	ctx, cancel := context.WithTimeout(ctx, limit)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		cancel()
+		return ctx, cancel
+	}
+	s.asking.Add(1)
 	stop := context.AfterFunc(s.ctx, cancel)
 	return ctx, func() { stop(); cancel(); s.asking.Done() }
 }

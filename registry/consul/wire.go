@@ -77,7 +77,10 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if answer.Header.Get("X-Consul-Default-ACL-Policy") == "deny" {
 		w.denies.Store(true)
 	}
-	return answer, check(req, answer)
+	if err := check(req, answer); err != nil {
+		return nil, err
+	}
+	return answer, nil
 }
 
 // check reads an answer and refuses what is none.

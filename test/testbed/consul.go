@@ -34,7 +34,8 @@ type consulOptions struct {
 // WithData makes a Consul keep its data over Restart, and over Kill.
 func WithData() Option { return func(o *options) { o.consul.durable = true } }
 
-// WithACL turns a Consul's ACLs on, default policy deny, with this UUID as the token of management.
+// WithACL turns a Consul's ACLs on, default policy deny, with this UUID as the token of management. Changed tokens and
+// policies count after a second.
 func WithACL(token string) Option { return func(o *options) { o.consul.token = token } }
 
 // WithHTTPS opens a Consul's HTTPS port (HTTP/2) with a certificate for localhost and 127.0.0.1.
@@ -142,7 +143,7 @@ func (c *Consul) args() []string {
 func (c *Consul) config() string {
 	lines := []string{"disable_update_check = true", "leave_on_terminate = false", "performance { raft_multiplier = 1 }"}
 	if t := c.options.token; t != "" {
-		lines = append(lines, fmt.Sprintf(`acl { enabled = true, default_policy = "deny", tokens { initial_management = %q, agent = %q } }`, t, t))
+		lines = append(lines, fmt.Sprintf(`acl { enabled = true, default_policy = "deny", token_ttl = "1s", policy_ttl = "1s", tokens { initial_management = %q, agent = %q } }`, t, t))
 	}
 	if ca := c.options.tls; ca != nil {
 		pair := ca.Server("localhost", "127.0.0.1")
