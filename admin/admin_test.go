@@ -233,7 +233,7 @@ func TestReadiness(t *testing.T) {
 	if err := h.gateway.Start(doc); err != nil {
 		t.Fatal(err)
 	}
-	until(t, func() bool { return len(h.status().Registries) == 1 && h.status().Registries[0].State == "stale" })
+	until(t, func() bool { return len(h.status().Registries) == 1 && h.status().Registries[0].State == "down" })
 	status, r := h.readiness()
 	if status != 503 || len(r.Waiting) != 2 || !strings.HasPrefix(r.Waiting[0], "registry folder has not answered (stale): read folder of services: ") ||
 		!strings.HasPrefix(r.Waiting[1], "not waiting for this any longer in ") {

@@ -69,6 +69,8 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /api/v1/status", s.status)
+	mux.HandleFunc("GET /api/v1/services", s.services)
+	mux.HandleFunc("GET /api/v1/services/{name...}", s.service)
 	return mux
 }
 
@@ -79,6 +81,7 @@ func index(w http.ResponseWriter, _ *http.Request) {
 /readyz          traffic may come; says what it waits for
 /metrics         Prometheus metrics
 /api/v1/status   routes, services, instances, registries
+/api/v1/services the services in use; below it, by name, one with all that is known of its instances
 `)
 }
 

@@ -14,16 +14,18 @@ import (
 // The answer of /api/v1/status. Its names are stable; members may be added.
 type (
 	statusDoc struct {
-		Version    string         `json:"version"`
-		Started    time.Time      `json:"started"`
-		Ready      bool           `json:"ready"`
-		Waiting    []string       `json:"waiting,omitempty"`
-		Plan       planDoc        `json:"plan"`
-		Listeners  []listenerDoc  `json:"listeners"`
-		Registries []registryDoc  `json:"registries"`
-		Routes     []routeDoc     `json:"routes"`
-		Services   []serviceDoc   `json:"services"`
-		Refused    []refusedRoute `json:"refusedRoutes,omitempty"`
+		Version    string        `json:"version"`
+		Started    time.Time     `json:"started"`
+		Ready      bool          `json:"ready"`
+		Waiting    []string      `json:"waiting,omitempty"`
+		Plan       planDoc       `json:"plan"`
+		Listeners  []listenerDoc `json:"listeners"`
+		Registries []registryDoc `json:"registries"`
+		Routes     []routeDoc    `json:"routes"`
+		Services   []serviceDoc  `json:"services"`
+		// Registrations are the gateway's own.
+		Registrations []registrationDoc `json:"registrations,omitempty"`
+		Refused       []refusedRoute    `json:"refusedRoutes,omitempty"`
 	}
 	planDoc struct {
 		Applied time.Time `json:"applied"`
@@ -42,11 +44,41 @@ type (
 		Rejected    uint64 `json:"rejectedRequests"`
 	}
 	registryDoc struct {
-		Name        string     `json:"name"`
+		Name string `json:"name"`
+		// Members are those of a merged registry.
+		Members []string `json:"members,omitempty"`
+		// State is connecting, live, stale (it was live, and what is known of it may be old) or down (it never answered).
 		State       string     `json:"state"`
 		Since       time.Time  `json:"since"`
 		LastPush    *time.Time `json:"lastPush,omitempty"`
 		LastPushAge string     `json:"lastPushAge,omitempty"`
+		LastError   string     `json:"lastError,omitempty"`
+		LastErrorAt *time.Time `json:"lastErrorAt,omitempty"`
+		Services    int        `json:"services"`
+		Usable      int        `json:"usable"`
+		// Held are those of the usable that the registry has dropped, which is doubted.
+		Held     int      `json:"held,omitempty"`
+		Excluded int      `json:"excluded,omitempty"`
+		Skipped  int      `json:"skipped,omitempty"`
+		Kept     *keptDoc `json:"kept,omitempty"`
+	}
+	// keptDoc is what is on disk of a registry.
+	keptDoc struct {
+		File string `json:"file"`
+		// Serving is true while services are served by what was read from it; LoadedFrom is when that was true.
+		Serving    bool       `json:"serving"`
+		LoadedFrom *time.Time `json:"loadedFrom,omitempty"`
+		Written    *time.Time `json:"written,omitempty"`
+		Bytes      int64      `json:"bytes,omitempty"`
+		Error      string     `json:"error,omitempty"`
+	}
+	registrationDoc struct {
+		Registry    string     `json:"registry"`
+		Service     string     `json:"service"`
+		Address     string     `json:"address"`
+		ID          string     `json:"id"`
+		Announced   bool       `json:"announced"`
+		Since       time.Time  `json:"since"`
 		LastError   string     `json:"lastError,omitempty"`
 		LastErrorAt *time.Time `json:"lastErrorAt,omitempty"`
 	}
@@ -74,6 +106,8 @@ type (
 		Kind     string `json:"kind"`
 		Policy   string `json:"policy"`
 		Answered bool   `json:"answered"`
+		// Stale is true while it is served by what was kept on disk.
+		Stale bool `json:"stale,omitempty"`
 		// LastChange is when the registry told something new of it.
 		LastChange *time.Time    `json:"lastChange,omitempty"`
 		Instances  []instanceDoc `json:"instances"`
@@ -83,7 +117,11 @@ type (
 		SkippedEntries []string `json:"skippedEntries,omitempty"`
 	}
 	instanceDoc struct {
-		Address  string            `json:"address"`
+		Address string `json:"address"`
+		// Source is the registry that describes it; in a merged one, which member.
+		Source string `json:"source"`
+		// Held says why it is used although the registry has dropped it.
+		Held     *heldDoc          `json:"held,omitempty"`
 		Protocol string            `json:"protocol,omitempty"`
 		Weight   float64           `json:"weight"`
 		Zone     string            `json:"zone,omitempty"`
@@ -97,8 +135,14 @@ type (
 		// LatencyMs is the peak moving average that balancing goes by.
 		LatencyMs float64 `json:"latencyMs"`
 	}
+	heldDoc struct {
+		Reason string    `json:"reason"`
+		Since  time.Time `json:"since"`
+		Until  time.Time `json:"until"`
+	}
 	excludedDoc struct {
 		Address string `json:"address"`
+		Source  string `json:"source"`
 		Reason  string `json:"reason"`
 	}
 )
@@ -116,9 +160,12 @@ func statusOf(st proxy.Status, version string, now time.Time) statusDoc {
 		})
 	}
 	for _, r := range st.Registries {
-		doc.Registries = append(doc.Registries, registryDoc{
-			Name: r.Name, State: r.State.String(), Since: r.Since, LastPush: when(r.LastPush), LastPushAge: age(now, r.LastPush),
-			LastError: r.LastError, LastErrorAt: when(r.LastErrorAt),
+		doc.Registries = append(doc.Registries, registryOf(&r, now))
+	}
+	for _, a := range st.Announcements {
+		doc.Registrations = append(doc.Registrations, registrationDoc{
+			Registry: a.Registry, Service: a.Service.String(), Address: a.Address, ID: a.ID, Announced: a.Announced, Since: a.Since,
+			LastError: a.LastError, LastErrorAt: when(a.LastErrorAt),
 		})
 	}
 	for _, r := range st.Routes {
@@ -133,6 +180,18 @@ func statusOf(st proxy.Status, version string, now time.Time) statusDoc {
 	}
 	for _, s := range st.Services {
 		doc.Services = append(doc.Services, serviceOf(s))
+	}
+	return doc
+}
+
+func registryOf(r *discovery.RegistryStatus, now time.Time) registryDoc {
+	doc := registryDoc{
+		Name: r.Name, Members: r.Members, State: r.Word(), Since: r.Since, LastPush: when(r.LastPush), LastPushAge: age(now, r.LastPush),
+		LastError: r.LastError, LastErrorAt: when(r.LastErrorAt),
+		Services: r.Counts.Services, Usable: r.Counts.Usable, Held: r.Counts.Held, Excluded: r.Counts.Excluded, Skipped: r.Counts.Skipped,
+	}
+	if k := r.Kept; k.File != "" || k.Error != "" {
+		doc.Kept = &keptDoc{k.File, k.Serving, when(k.LoadedFrom), when(k.Written), k.Size, k.Error}
 	}
 	return doc
 }
@@ -176,21 +235,25 @@ func target(to *config.Target) string {
 func serviceOf(s upstream.ServiceStatus) serviceDoc {
 	out := serviceDoc{
 		Name: s.Key.Service.String(), Registry: s.Key.Registry, Kind: s.Key.Service.Kind.String(), Policy: s.Policy,
-		Answered: s.Answered, LastChange: when(s.At), Instances: []instanceDoc{}, Skipped: s.Skipped, SkippedEntries: s.SkippedEntries,
+		Answered: s.Answered, Stale: s.Stale, LastChange: when(s.At), Instances: []instanceDoc{}, Skipped: s.Skipped, SkippedEntries: s.SkippedEntries,
 	}
 	for _, i := range s.Instances {
 		out.Instances = append(out.Instances, instanceOf(i))
 	}
 	for _, x := range s.Excluded {
-		out.Excluded = append(out.Excluded, excludedDoc{x.ID, x.Reason})
+		out.Excluded = append(out.Excluded, excludedDoc{x.ID, x.Source, x.Reason})
 	}
 	return out
 }
 
 func instanceOf(i upstream.InstanceStatus) instanceDoc {
 	e := &i.Endpoint
+	var held *heldDoc
+	if e.Held != nil {
+		held = &heldDoc{e.Held.Reason, e.Held.Since, e.Held.Until}
+	}
 	return instanceDoc{
-		Address: e.ID, Protocol: e.Protocol, Weight: e.Weight, Zone: e.Zone, Group: e.Group, Version: e.Version,
+		Address: e.ID, Source: e.Source, Held: held, Protocol: e.Protocol, Weight: e.Weight, Zone: e.Zone, Group: e.Group, Version: e.Version,
 		Metadata: visible(e), Draining: i.Draining, InFlight: i.InFlight, Requests: i.Requests, Failures: i.Failures,
 		LatencyMs: math.Round(float64(i.Latency)/float64(time.Microsecond)) / 1000,
 	}

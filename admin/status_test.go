@@ -93,7 +93,10 @@ func TestStatus(t *testing.T) {
       "state": "live",
       "since": "TIME",
       "lastPush": "TIME",
-      "lastPushAge": "AGE"
+      "lastPushAge": "AGE",
+      "services": 2,
+      "usable": 3,
+      "excluded": 2
     }
   ],
   "routes": [
@@ -143,6 +146,7 @@ func TestStatus(t *testing.T) {
       "instances": [
         {
           "address": "10.0.0.5:20880",
+          "source": "local",
           "protocol": "dubbo",
           "weight": 1,
           "group": "g",
@@ -164,6 +168,7 @@ func TestStatus(t *testing.T) {
       "instances": [
         {
           "address": "ADDRESS0",
+          "source": "local",
           "weight": 1,
           "zone": "a",
           "metadata": {
@@ -178,14 +183,17 @@ func TestStatus(t *testing.T) {
       "excluded": [
         {
           "address": "10.0.0.2:80",
+          "source": "local",
           "reason": "disabled"
         },
         {
           "address": "10.0.0.3:80",
+          "source": "local",
           "reason": "weight 0"
         },
         {
           "address": "10.0.0.4:80",
+          "source": "local",
           "reason": "protocol \"gopher\" is not one of dubbo, http1"
         }
       ]
@@ -282,7 +290,11 @@ func TestMetrics(t *testing.T) {
 	until(t, func() bool { status, _ := h.readiness(); return status == 200 })
 	h.fetch("GET", h.base+"/orders/1")
 	h.fetch("GET", h.base+"/nowhere")
-	until(t, func() bool { return h.status().Routes[0].Requests == 1 })
+	// A request is counted when it has ended, which its client may know before we do.
+	until(t, func() bool {
+		_, body := h.do("GET", "/metrics")
+		return h.status().Routes[0].Requests == 1 && strings.Contains(body, `sluice_http_requests_total{route="-",status="4xx"} 1`)
+	})
 	resp, body := h.do("GET", "/metrics")
 	if resp.StatusCode != 200 {
 		t.Fatal(resp.Status)

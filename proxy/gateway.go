@@ -41,6 +41,7 @@ type Gateway struct {
 	metrics    *telemetry.Metrics
 	definition *definitions
 	server     server
+	announcer  announcer
 	started    time.Time
 
 	draining atomic.Bool
@@ -153,6 +154,7 @@ func (g *Gateway) applyLocked(doc *config.Document, first bool) error {
 		discard()
 		return err
 	}
+	g.catalogue.Keep(discovery.Keep{Path: doc.LastKnownGood.Path, MaxAge: doc.LastKnownGood.MaxAge})
 	if err := g.catalogue.Apply(registries); err != nil {
 		closeListeners(fresh)
 		discard()
@@ -202,6 +204,12 @@ func (g *Gateway) applyLocked(doc *config.Document, first bool) error {
 	g.log = log
 	g.applied = applied{at: plan.at, refused: refused, kept: kept, startup: doc.Startup.Timeout}
 	g.statusMu.Unlock()
+
+	wanted, err := g.announcements(doc)
+	if err != nil {
+		g.logger.Error("the gateway is not registered", "error", err) // what serves goes on
+	}
+	g.announce(wanted)
 	return nil
 }
 
@@ -293,6 +301,7 @@ func (g *Gateway) Shutdown(ctx context.Context, delay time.Duration) error {
 	if g.draining.Swap(true) {
 		return nil
 	}
+	g.withdrawAll(ctx)
 	if delay > 0 {
 		timer := time.NewTimer(delay)
 		defer timer.Stop()

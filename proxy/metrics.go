@@ -14,6 +14,7 @@ type Collector struct {
 
 	upRequests, upFailures, upInFlight, upLatency, instances *prometheus.Desc
 	registryUp, registryAge, planAge, routes, refused        *prometheus.Desc
+	registryInstances, registryServices, announced           *prometheus.Desc
 	connections, parked, dropped                             *prometheus.Desc
 }
 
@@ -24,20 +25,23 @@ func NewCollector(g *Gateway) *Collector {
 	}
 	instance := []string{"registry", "service", "instance"}
 	return &Collector{
-		gateway:     g,
-		upRequests:  d("upstream_requests_total", "Requests sent to an instance, retries included.", instance...),
-		upFailures:  d("upstream_failures_total", "Requests that an instance failed, or answered with 429 or 503.", instance...),
-		upInFlight:  d("upstream_requests_in_flight", "Requests that an instance has not answered whole.", instance...),
-		upLatency:   d("upstream_latency_seconds", "Peak moving average of the time to an answer's head, as balancing sees it.", instance...),
-		instances:   d("service_instances", "Instances of a service, by whether they may be picked.", "registry", "service", "state"),
-		registryUp:  d("registry_up", "1 while the registry is connected.", "registry"),
-		registryAge: d("registry_last_push_age_seconds", "Time since the registry last said anything.", "registry"),
-		planAge:     d("plan_age_seconds", "Time since the plan in force was built."),
-		routes:      d("plan_routes", "Routes of the plan in force."),
-		refused:     d("plan_refused_routes", "Routes of the newest document that were refused."),
-		connections: d("listener_connections", "Open client connections.", "listener"),
-		parked:      d("listener_parked_connections", "Open client connections that wait without a goroutine.", "listener"),
-		dropped:     d("access_log_dropped_total", "Access log lines that were lost."),
+		gateway:           g,
+		upRequests:        d("upstream_requests_total", "Requests sent to an instance, retries included.", instance...),
+		upFailures:        d("upstream_failures_total", "Requests that an instance failed, or answered with 429 or 503.", instance...),
+		upInFlight:        d("upstream_requests_in_flight", "Requests that an instance has not answered whole.", instance...),
+		upLatency:         d("upstream_latency_seconds", "Peak moving average of the time to an answer's head, as balancing sees it.", instance...),
+		instances:         d("service_instances", "Instances of a service, by whether they may be picked.", "registry", "service", "state"),
+		registryUp:        d("registry_up", "1 while the registry is connected.", "registry"),
+		registryAge:       d("registry_last_push_age_seconds", "Time since the registry last said anything.", "registry"),
+		registryInstances: d("registry_instances", "Instances of the registry's services in use, by what becomes of them: usable, held (of the usable: dropped by the registry, and doubted), excluded, invalid.", "registry", "state"),
+		registryServices:  d("registry_services", "Services of the registry in use, by state: live, stale (served from disk), failed.", "registry", "state"),
+		announced:         d("registration_up", "1 while the gateway's own registration stands.", "registry", "service"),
+		planAge:           d("plan_age_seconds", "Time since the plan in force was built."),
+		routes:            d("plan_routes", "Routes of the plan in force."),
+		refused:           d("plan_refused_routes", "Routes of the newest document that were refused."),
+		connections:       d("listener_connections", "Open client connections.", "listener"),
+		parked:            d("listener_parked_connections", "Open client connections that wait without a goroutine.", "listener"),
+		dropped:           d("access_log_dropped_total", "Access log lines that were lost."),
 	}
 }
 
@@ -45,7 +49,7 @@ func NewCollector(g *Gateway) *Collector {
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.upRequests, c.upFailures, c.upInFlight, c.upLatency, c.instances, c.registryUp, c.registryAge, c.planAge, c.routes,
-		c.refused, c.connections, c.parked, c.dropped,
+		c.refused, c.connections, c.parked, c.dropped, c.registryInstances, c.registryServices, c.announced,
 	} {
 		ch <- d
 	}
@@ -75,6 +79,20 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		if !r.LastPush.IsZero() {
 			gauge(c.registryAge, now.Sub(r.LastPush).Seconds(), r.Name)
 		}
+		n := r.Counts
+		for state, count := range map[string]int{"usable": n.Usable, "held": n.Held, "excluded": n.Excluded, "invalid": n.Skipped} {
+			gauge(c.registryInstances, float64(count), r.Name, state)
+		}
+		for state, count := range map[string]int{"live": n.Services - n.Stale - n.Failed, "stale": n.Stale, "failed": n.Failed} {
+			gauge(c.registryServices, float64(count), r.Name, state)
+		}
+	}
+	for _, a := range st.Announcements {
+		up := 0.0
+		if a.Announced {
+			up = 1
+		}
+		gauge(c.announced, up, a.Registry, a.Service.String())
 	}
 	seen := map[[3]string]bool{}
 	for _, s := range st.Services {

@@ -22,6 +22,9 @@ func registrySpecs(doc *config.Document) (map[string]discovery.Spec, error) {
 				return nil, fmt.Errorf("registry %q: type %q is not a registry", r.Name, r.Type)
 			}
 			spec.Config = cfg
+			if _, byHand := cfg.(registry.Authored); byHand {
+				spec.Policy = discovery.Policy{DenyAddresses: r.DenyAddresses}
+			}
 		}
 		out[r.Name] = spec
 	}

@@ -24,9 +24,11 @@ type Status struct {
 	Refused    []config.RefusedRoute
 	Services   []upstream.ServiceStatus
 	Registries []discovery.RegistryStatus
-	Listeners  []ListenerStatus
-	Ready      bool
-	Waiting    []string
+	// Announcements are the gateway's own registrations.
+	Announcements []discovery.AnnouncementStatus
+	Listeners     []ListenerStatus
+	Ready         bool
+	Waiting       []string
 }
 
 // RouteStatus is one route of the plan in force.
@@ -52,7 +54,7 @@ func (g *Gateway) Status() Status {
 	g.statusMu.Unlock()
 	st := Status{
 		Started: g.started, Applied: a.at, Rejected: a.rejected, RejectedAt: a.failedAt, Refused: a.refused,
-		Services: g.store.Status(), Registries: g.catalogue.Registries(),
+		Services: g.store.Status(), Registries: g.catalogue.Registries(), Announcements: g.catalogue.Announcements(),
 	}
 	st.Ready, st.Waiting = g.Ready()
 	kept := map[string]bool{}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,11 +18,17 @@ import (
 
 func newCheck() *cobra.Command {
 	var file string
+	var online bool
+	var patience time.Duration
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Name every mistake of a configuration file",
-		Long:  "check reads a configuration as run does and names every mistake with its file, line and column. It exits with 1 if\nthere is any. Nothing is connected to, and no address is opened.",
-		Args:  cobra.NoArgs,
+		Long: `check reads a configuration as run does and names every mistake with its file, line and column. It exits with 1 if
+there is any. Nothing is connected to, and no address is opened.
+
+With --online each registry is connected to and asked for its services, and what is wrong with its address, its
+credentials, its TLS or its namespace is named.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			doc, err := load(cmd, file)
 			if err != nil {
@@ -28,10 +36,17 @@ func newCheck() *cobra.Command {
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: good: %d routes, %d registries, %d listeners\n",
 				file, len(doc.Routes), len(doc.Registries), len(doc.Listeners))
-			return err
+			if err != nil || !online {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), patience)
+			defer cancel()
+			return checkOnline(ctx, cmd.OutOrStdout(), cmd.ErrOrStderr(), doc)
 		},
 	}
 	fileFlag(cmd, &file)
+	cmd.Flags().BoolVar(&online, "online", false, "connect to each registry")
+	cmd.Flags().DurationVar(&patience, "timeout", 10*time.Second, "how long a registry may take to answer, with --online")
 	return cmd
 }
 

@@ -17,7 +17,9 @@ type ServiceStatus struct {
 	// Answered is false until the registry has spoken.
 	Answered bool
 	// At is when the registry told something new of it.
-	At        time.Time
+	At time.Time
+	// Stale is true while it is served by what was kept on disk.
+	Stale     bool
 	Instances []InstanceStatus
 	// Excluded are instances that are known and not picked.
 	Excluded []discovery.Excluded
@@ -52,7 +54,7 @@ func (s *Service) status() ServiceStatus {
 	st := s.state.Load()
 	out := ServiceStatus{Key: s.key, Policy: s.settings.Balance.Policy, Answered: st.endpoints != nil}
 	if st.endpoints != nil {
-		out.At = st.endpoints.At
+		out.At, out.Stale = st.endpoints.At, st.endpoints.Stale
 		out.Excluded = slices.Concat(st.endpoints.Excluded, st.unusable)
 		out.Skipped = st.endpoints.SkippedCount
 		for _, skipped := range st.endpoints.Skipped {

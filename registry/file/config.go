@@ -33,6 +33,9 @@ func (c *Config) Resolve(folder string) {
 	}
 }
 
+// Authored implements registry.Authored.
+func (c *Config) Authored() {}
+
 // Identity implements registry.Config.
 func (c *Config) Identity() string { return "file " + c.Path }
 

@@ -80,6 +80,9 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Authored implements registry.Authored.
+func (c *Config) Authored() {}
+
 // Identity implements registry.Config.
 func (c *Config) Identity() string { return "static" }
 
