@@ -3,7 +3,6 @@ package zookeeper
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"time"
 )
@@ -22,8 +21,9 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
-// follow runs build whenever something that it read has changed, until ctx ends.
-func (z *zooKeeper) follow(ctx context.Context, what string, build func(*view) error) error {
+// follow runs build whenever something that it read has changed, until ctx ends. trouble takes its errors; it runs again
+// after each.
+func (z *zooKeeper) follow(ctx context.Context, trouble func(error), build func(*view) error) error {
 	f := z.tree.join()
 	defer func() {
 		z.tree.leave(f)
@@ -57,7 +57,7 @@ func (z *zooKeeper) follow(ctx context.Context, what string, build func(*view) e
 			maps.Copy(f.wanted, old)
 		default:
 			maps.Copy(f.wanted, old)
-			z.complain(fmt.Errorf("watch %s: %w", what, err))
+			trouble(err)
 			timer = time.NewTimer(retry)
 			again = timer.C
 			retry = min(2*retry, lastRetry)

@@ -35,7 +35,7 @@ func TestRetries(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		began, runs := time.Now(), []string{}
 		go func() {
-			_ = z.follow(ctx, "x", func(*view) error {
+			_ = z.follow(ctx, z.cannotWatch("x"), func(*view) error {
 				runs = append(runs, time.Since(began).String())
 				return errors.New("refused")
 			})
@@ -60,7 +60,7 @@ func TestRests(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			runs := 0
 			go func() {
-				_ = z.follow(ctx, "x", func(v *view) error {
+				_ = z.follow(ctx, z.cannotWatch("x"), func(v *view) error {
 					runs++
 					v.looked = looked
 					v.follower.poke()
@@ -84,7 +84,7 @@ func TestRefusedIsTriedAgain(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		runs := 0
 		go func() {
-			_ = z.follow(ctx, "x", func(v *view) error {
+			_ = z.follow(ctx, z.cannotWatch("x"), func(v *view) error {
 				runs++
 				v.optional(z, &value{err: errors.New("no")}, "/a")
 				return nil

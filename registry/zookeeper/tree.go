@@ -16,6 +16,8 @@ type tree struct {
 	epoch     uint64   // counts sessions
 	nodes     map[key]*node
 	followers map[*follower]struct{}
+	ended     chan struct{} // closed when there will be no session any more
+	ending    sync.Once
 }
 
 // node is what is known of one key. Once nobody follows it, it goes; but at an old server it stays while its watch is
@@ -44,7 +46,7 @@ type follower struct {
 }
 
 func newTree() *tree {
-	return &tree{nodes: make(map[key]*node), followers: make(map[*follower]struct{})}
+	return &tree{nodes: make(map[key]*node), followers: make(map[*follower]struct{}), ended: make(chan struct{})}
 }
 
 func (t *tree) join() *follower {
@@ -142,6 +144,9 @@ func (t *tree) detach() {
 		t.drop(n)
 	}
 }
+
+// end says that the last session has ended.
+func (t *tree) end() { t.ending.Do(func() { close(t.ended) }) }
 
 func (t *tree) current() (*session, uint64) {
 	t.mu.Lock()

@@ -59,7 +59,7 @@ func (v *view) optional(z *zooKeeper, found *value, path string) *value {
 		return found
 	}
 	v.refused = true
-	z.complain(fmt.Errorf("read %s: %w", path, found.err))
+	z.complain(fmt.Errorf("read %s: %w", path, advise(found.err)))
 	return &value{}
 }
 

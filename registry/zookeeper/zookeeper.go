@@ -72,7 +72,10 @@ func newZooKeeper(c *Config, opts registry.Options, secure *tls.Config) *zooKeep
 func (z *zooKeeper) Run(ctx context.Context) error {
 	z.report(registry.Connecting, nil)
 	closing := sync.WaitGroup{} // sessions take up to a second to end; the next one need not wait for that
-	defer closing.Wait()
+	defer func() {
+		closing.Wait()
+		z.tree.end()
+	}()
 	defer z.metadata.stop()
 	z.metadata.start(ctx)
 	lost := registry.Connecting // what it is called while there is no session
@@ -190,6 +193,19 @@ func (z *zooKeeper) complain(err error) {
 	z.report(state, err)
 }
 
+// cannotWatch reports why something cannot be watched.
+func (z *zooKeeper) cannotWatch(what string) func(error) {
+	return func(err error) { z.complain(fmt.Errorf("watch %s: %w", what, advise(err))) }
+}
+
+// advise says what to do about an error, where there is something.
+func advise(err error) error {
+	if errors.Is(err, wire.ErrNoAuth) {
+		return fmt.Errorf("%w: give username and password of a user who may", err)
+	}
+	return err
+}
+
 // Watch reports every instance of one service: of Kind Dubbo by interface and by application, of Kind Plain those that
 // Spring Cloud registers.
 func (z *zooKeeper) Watch(ctx context.Context, service registry.ServiceName, push func(registry.Snapshot)) error {
@@ -198,15 +214,15 @@ func (z *zooKeeper) Watch(ctx context.Context, service registry.ServiceName, pus
 	}
 	if service.Kind == registry.Dubbo {
 		w := newDubboWatch(z, service, push)
-		return z.follow(ctx, service.String(), w.build)
+		return z.follow(ctx, z.cannotWatch(service.String()), w.build)
 	}
-	return z.follow(ctx, service.String(), plainWatch(z.config.ServicesRoot, service, push))
+	return z.follow(ctx, z.cannotWatch(service.String()), plainWatch(z.config.ServicesRoot, service, push))
 }
 
 // WatchServices reports the interfaces that have a provider and the applications that have an instance.
 func (z *zooKeeper) WatchServices(ctx context.Context, push func(registry.ServiceSet)) error {
 	w := newServicesWatch(z, push)
-	return z.follow(ctx, "the list of services", w.build)
+	return z.follow(ctx, z.cannotWatch("the list of services"), w.build)
 }
 
 // WatchDefinition reports the definition that Dubbo's providers store, of an application that has an instance if possible.
@@ -223,5 +239,5 @@ func (z *zooKeeper) WatchDefinition(ctx context.Context, service registry.Servic
 		return fmt.Errorf("watch the definition of %s: not one Dubbo service", service)
 	}
 	w := &definitionWatch{z: z, service: service, push: push}
-	return z.follow(ctx, "the definition of "+service.String(), w.build)
+	return z.follow(ctx, z.cannotWatch("the definition of "+service.String()), w.build)
 }
