@@ -254,8 +254,10 @@ func (h *holder) letGo(address string) {
 
 // holds reports whether an instance of this address is held.
 func (h *holder) holds(address string) bool {
-	e, _ := h.feed.newest()
-	if e == nil || e.Held == 0 {
+	h.feed.mu.Lock()
+	e, gone := h.feed.value, h.gone
+	h.feed.mu.Unlock()
+	if e == nil || e.Held == 0 || gone {
 		return false
 	}
 	i, _ := slices.BinarySearchFunc(e.Usable, address, func(u Endpoint, a string) int {

@@ -108,7 +108,9 @@ func (p *prober) due(t *target) {
 // work probes t, and then whoever has had to wait.
 func (p *prober) work(t *target) {
 	for t != nil {
-		p.settle(t, p.probe(t.address))
+		if p.wanted(t) {
+			p.settle(t, p.probe(t.address))
+		}
 		p.mu.Lock()
 		t = nil
 		if len(p.ready) > 0 && !p.closed {
@@ -118,6 +120,23 @@ func (p *prober) work(t *target) {
 		}
 		p.mu.Unlock()
 	}
+}
+
+// wanted asks those who held an instance of t whether they still do, and forgets t if nobody does.
+func (p *prober) wanted(t *target) bool {
+	p.mu.Lock()
+	asked, wanted := maps.Clone(t.holders), len(t.lost) > 0
+	p.mu.Unlock()
+	for h := range asked {
+		if h.holds(t.address) {
+			delete(asked, h)
+			wanted = true
+		}
+	}
+	if !wanted {
+		p.again(t, asked)
+	}
+	return wanted
 }
 
 type verdict uint8

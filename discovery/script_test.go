@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,6 +45,10 @@ func (w *world) count() int {
 type scriptedConfig struct {
 	Rev   int
 	World *world
+	// ID is the registry's identity.
+	ID string
+	// Registers makes it a registry.Registrar, Defines a registry.DefinitionWatcher.
+	Registers, Defines bool
 	// Fails makes Build fail.
 	Fails bool
 	// Ends makes Run end at once with this error.
@@ -54,7 +61,7 @@ type scriptedConfig struct {
 
 func (c *scriptedConfig) Validate() error { return nil }
 
-func (c *scriptedConfig) Identity() string { return "scripted" }
+func (c *scriptedConfig) Identity() string { return "scripted " + c.ID }
 
 func (c *scriptedConfig) Build(opts registry.Options) (registry.Registry, error) {
 	if c.Fails {
@@ -64,7 +71,35 @@ func (c *scriptedConfig) Build(opts registry.Options) (registry.Registry, error)
 	c.World.mu.Lock()
 	defer c.World.mu.Unlock()
 	c.World.built = append(c.World.built, s)
+	switch {
+	case c.Registers:
+		return &registering{s}, nil
+	case c.Defines:
+		return &defining{s}, nil
+	}
 	return s, nil
+}
+
+// registering is one in which the gateway can register itself.
+type registering struct{ *scripted }
+
+func (r *registering) Register(ctx context.Context, reg registry.Registration, report func(error)) error {
+	r.set(func() { r.registered, r.registrations = append(r.registered, reg.ID), report })
+	if r.config.WatchErr != nil {
+		return r.config.WatchErr
+	}
+	r.wait(ctx)
+	r.set(func() { r.registered = append(r.registered, "-"+reg.ID) })
+	return nil
+}
+
+// defining is one that keeps definitions of Dubbo services.
+type defining struct{ *scripted }
+
+func (d *defining) WatchDefinition(ctx context.Context, _ registry.ServiceName, push func([]byte)) error {
+	d.set(func() { d.define = push })
+	d.wait(ctx)
+	return nil
 }
 
 // scripted is a registry that says what the test makes it say. It keeps the push of a watch that has ended, to misbehave
@@ -79,6 +114,74 @@ type scripted struct {
 	open    int // of these, those that have not ended
 	watches map[registry.ServiceName]func(registry.Snapshot)
 	list    func(registry.ServiceSet)
+	define  func([]byte)
+
+	registered    []string // IDs in the order of events; with "-" when they are withdrawn
+	registrations func(error)
+}
+
+// lists says that these are the registry's services.
+func (s *scripted) lists(names ...string) {
+	set := registry.ServiceSet{}
+	for _, n := range names {
+		set.Services = append(set.Services, registry.App(n))
+	}
+	s.mu.Lock()
+	push := s.list
+	s.mu.Unlock()
+	push(set)
+}
+
+// named is the newest registry of a name.
+func (w *world) named(name string) *scripted {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := len(w.built) - 1; i >= 0; i-- {
+		if w.built[i].opts.Name == name {
+			return w.built[i]
+		}
+	}
+	return nil
+}
+
+// network is what probes find: addresses that refuse, and those that say nothing. All others accept.
+type network struct {
+	mu              sync.Mutex
+	refuse, silence map[string]bool
+	probes          map[string]int
+}
+
+func newNetwork() *network {
+	return &network{refuse: map[string]bool{}, silence: map[string]bool{}, probes: map[string]int{}}
+}
+
+func (n *network) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	n.mu.Lock()
+	n.probes[address]++
+	refuse, silent := n.refuse[address], n.silence[address]
+	n.mu.Unlock()
+	switch {
+	case refuse:
+		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	case silent:
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	near, far := net.Pipe()
+	far.Close()
+	return near, nil
+}
+
+func (n *network) set(which map[string]bool, address string, v bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	which[address] = v
+}
+
+func (n *network) probed(address string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.probes[address]
 }
 
 func (s *scripted) Run(ctx context.Context) error {
@@ -177,9 +280,13 @@ func (h *heard) times() int {
 	return len(h.all)
 }
 
+// ids lists who may be picked; "?" marks who is held.
 func ids(e *Endpoints) string {
 	var list []string
 	for _, u := range e.Usable {
+		if u.Held != nil {
+			u.ID += "?"
+		}
 		list = append(list, u.ID)
 	}
 	return fmt.Sprint(list)
@@ -200,9 +307,17 @@ func settle() {
 	synctest.Wait()
 }
 
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
 func newCatalogue(t *testing.T) *Catalogue {
 	t.Helper()
+	return newCatalogueIn(t, newNetwork())
+}
+
+func newCatalogueIn(t *testing.T, n *network) *Catalogue {
+	t.Helper()
 	c := New(slog.New(slog.DiscardHandler), nil)
+	c.prober.dial = n.dial
 	t.Cleanup(c.Close)
 	return c
 }
