@@ -239,9 +239,9 @@ type writer struct {
 	conn *zk.Conn
 }
 
-func newWriter(t testing.TB, address string) *writer {
+func newWriter(t testing.TB, addresses ...string) *writer {
 	t.Helper()
-	conn, events, err := zk.Connect([]string{address}, 10*time.Second, zk.WithLogger(quiet{}), zk.WithLogInfo(false))
+	conn, events, err := zk.Connect(addresses, 10*time.Second, zk.WithLogger(quiet{}), zk.WithLogInfo(false))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,6 +252,8 @@ func newWriter(t testing.TB, address string) *writer {
 	})
 	return &writer{t, conn}
 }
+
+var openACL = zk.WorldACL(zk.PermAll)
 
 type quiet struct{}
 

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -84,7 +85,7 @@ func open(ctx context.Context, at target, set settings, zxid int64, onNode func(
 		OnEvent: func(e wire.Event) { <-began; onNode(s, e) },
 	})
 	if err != nil {
-		return nil, fmt.Errorf("handshake with %s: %w", at, err)
+		return nil, fmt.Errorf("handshake with %s: %w", at, explainTLS(err))
 	}
 	s.lost = s.conn.Done()
 	close(began)
@@ -115,9 +116,23 @@ func encrypt(ctx context.Context, raw net.Conn, at target, set settings) (net.Co
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return nil, fmt.Errorf("TLS handshake with %s: %w", at, err)
+		return nil, fmt.Errorf("TLS handshake with %s: %w", at, explainTLS(err))
 	}
 	return secure, nil
+}
+
+// explainTLS says what to do about what TLS says in few words. A server may refuse the client's certificate after its own
+// handshake is over.
+func explainTLS(err error) error {
+	var remote *net.OpError // around an alert, whose type has no name
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &remote) && remote.Op == "remote error" && strings.Contains(remote.Error(), "certificate"):
+		return fmt.Errorf("%w: the server wants tls.cert and tls.key, signed by an authority that it knows", err)
+	case errors.As(err, &record), errors.Is(err, io.EOF):
+		return fmt.Errorf("%w: no TLS is spoken there; servers have another port for it (secureClientPort)", err)
+	}
+	return err
 }
 
 // lookup resolves a name; (*net.Resolver).LookupNetIP is one.

@@ -11,7 +11,7 @@ var ErrLost = errors.New("connection lost")
 // ErrRefused says that a server closed the connection instead of answering the handshake. ZooKeeper does that while it
 // does not serve (it starts, or has no quorum), when it has too many connections from one address, and to clients that
 // have seen a later state than it has.
-var ErrRefused = errors.New("closed the connection at the handshake: it does not serve yet, has no quorum, has too many connections, or has lost data that was seen before")
+var ErrRefused = errors.New("closed the connection at the handshake: it does not serve yet, has no quorum, has too many connections, has lost data that was seen before, or expects TLS")
 
 // ErrTooLarge says that an answer was longer than MaxFrame.
 var ErrTooLarge = errors.New("answer is too large")
