@@ -313,6 +313,7 @@ func (g *Gateway) Shutdown(ctx context.Context, delay time.Duration) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	err := g.stopListeners(ctx)
+	g.catalogue.Save()
 	if p := g.server.plan.Load(); p != nil {
 		g.retire(p, nil, nil)
 	}

@@ -58,6 +58,16 @@ func (w *writer) put(node, data string) {
 	}
 }
 
+// children are the names below a node, none when it is not there.
+func (w *writer) children(node string) []string {
+	w.t.Helper()
+	names, _, err := w.conn.Children(node)
+	if err != nil && !errors.Is(err, zk.ErrNoNode) {
+		w.t.Fatalf("list %s: %v", node, err)
+	}
+	return names
+}
+
 func (w *writer) remove(node string) {
 	w.t.Helper()
 	if err := w.conn.Delete(node, -1); err != nil {
