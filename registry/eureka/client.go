@@ -97,12 +97,6 @@ func (c *client) answered(s *store, u update) {
 	names, listed := s.names(u)
 	s.apply(u)
 	c.live = true
-	c.mu.Unlock()
-	if all {
-		c.report(registry.Live, nil)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if all {
 		for _, group := range c.watches {
 			wake(group)
@@ -114,6 +108,10 @@ func (c *client) answered(s *store, u update) {
 	}
 	if all || listed {
 		wake(c.lists)
+	}
+	c.mu.Unlock()
+	if all {
+		c.report(registry.Live, nil)
 	}
 }
 

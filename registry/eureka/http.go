@@ -2,6 +2,8 @@ package eureka
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -69,7 +71,7 @@ func (t *transport) get(ctx context.Context, s *server, path string, read func(i
 	defer total.Stop()
 	resp, err := t.send(ctx, s, http.MethodGet, path, nil)
 	if err != nil {
-		return because(ctx, err)
+		return because(ctx, advise(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -86,6 +88,24 @@ func (t *transport) get(ctx context.Context, s *server, path string, read func(i
 		return because(ctx, err)
 	}
 	return fmt.Errorf("%w: %w", errAnswer, err)
+}
+
+// advise adds what to do about an error of the connection.
+func advise(err error) error {
+	var (
+		name      x509.HostnameError
+		authority x509.UnknownAuthorityError
+		record    tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &name):
+		return fmt.Errorf("%w (is it the right server? if so, tls.serverName says which name to expect)", err)
+	case errors.As(err, &authority):
+		return fmt.Errorf("%w (tls.ca names the file of the authority)", err)
+	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response"):
+		return fmt.Errorf("%w (it speaks no TLS: write http:// in the URL)", err)
+	}
+	return err
 }
 
 // because puts the reason for which a request was cancelled in the place of "context canceled".

@@ -13,6 +13,9 @@ const (
 	maxText = 1 << 20
 )
 
+// errEnd is the end of the stream where the reader of a value met it. It is another than that of a connection that was cut.
+var errEnd = fmt.Errorf("it ends too early: %w", io.ErrUnexpectedEOF)
+
 // scanner reads JSON (RFC 8259) from a stream, without ever holding more of it than a window and one text. It is as strict as
 // encoding/json, which would want each value whole. The first error stays.
 type scanner struct {
@@ -52,7 +55,7 @@ func (s *scanner) more() bool {
 			return true // an error with it comes back at the next call
 		}
 		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
+			err = errEnd
 		}
 		if err != nil {
 			_ = s.fail(err)
@@ -87,13 +90,10 @@ func (s *scanner) take(want byte) error {
 
 // finish wants nothing but space until the stream ends.
 func (s *scanner) finish() error {
-	if s.err != nil {
-		return s.err
-	}
 	if c := s.peek(); s.err == nil {
 		return s.fail(fmt.Errorf("%q after the end of the document", c))
 	}
-	if errors.Is(s.err, io.ErrUnexpectedEOF) {
+	if errors.Is(s.err, errEnd) {
 		return nil
 	}
 	return s.err

@@ -85,7 +85,7 @@ func newRig(t testing.TB, url string, change ...func(*Config)) *rig {
 	for _, c := range change {
 		c(r.config)
 	}
-	built, err := r.config.Build(registry.Options{Name: "eureka", Logger: slog.New(slog.DiscardHandler), Report: r.note})
+	built, err := r.config.Build(registry.Options{Name: "eureka", Logger: quietLogger(), Report: r.note})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,3 +259,5 @@ func check(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+func quietLogger() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -152,7 +152,7 @@ func (a *announcement) call(ctx context.Context, s *server, method, path string,
 	defer cancel()
 	resp, err := a.send(ctx, s, method, path, body)
 	if err != nil {
-		return false, err
+		return false, advise(err)
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {

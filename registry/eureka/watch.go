@@ -47,6 +47,7 @@ func (c *client) Watch(ctx context.Context, service registry.ServiceName, push f
 		c.watches[name] = map[*watch]struct{}{}
 	}
 	c.watches[name][w] = struct{}{}
+	w.wake()
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
@@ -56,9 +57,9 @@ func (c *client) Watch(ctx context.Context, service registry.ServiceName, push f
 			delete(c.watches, name)
 		}
 	}()
-	w.wake()
 	for w.wait(ctx) {
 		c.mu.Lock()
+		w.look()
 		var in []found
 		if c.store != nil {
 			in = c.store.find(name)
@@ -79,15 +80,16 @@ func (c *client) WatchServices(ctx context.Context, push func(registry.ServiceSe
 	w := newWatch()
 	c.mu.Lock()
 	c.lists[w] = struct{}{}
+	w.wake()
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		delete(c.lists, w)
 	}()
-	w.wake()
 	for w.wait(ctx) {
 		c.mu.Lock()
+		w.look()
 		known := c.live
 		var names []string
 		if known {
@@ -107,6 +109,14 @@ func (c *client) WatchServices(ctx context.Context, push func(registry.ServiceSe
 		push(set)
 	}
 	return nil
+}
+
+// look takes note that all news until now is seen. The client's lock is held by the caller, as by who wakes.
+func (w *watch) look() {
+	select {
+	case <-w.news:
+	default:
+	}
 }
 
 // wait returns true when there is news, false when ctx has ended.
