@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -142,13 +141,12 @@ func TestServers(t *testing.T) {
 	r := run(t, c)
 	w := r.watch("x.test:80")
 	r.complained(file)
-	// Names of servers with ports are ours; resolv.conf has addresses alone, so these listen on port 53 of their own.
 	if err := os.WriteFile(file, []byte("search test\noptions ndots:5\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	r.complained("names no nameserver")
 	for i, server := range []*server{s, other} {
-		text := "nameserver " + strings.TrimSuffix(server.addr, "") + "\n"
+		text := "nameserver " + server.addr + "\n"
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
