@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,7 +32,7 @@ func equal(n int) []Target {
 
 func build(t testing.TB, policy string, targets []Target) Picker {
 	t.Helper()
-	p, err := New(policy, targets, new(atomic.Uint64))
+	p, err := New(policy, targets, new(Pool))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +44,7 @@ func run(p Picker, targets []Target, n int, step int64, latency func(i int) int6
 	counts := make([]float64, len(targets))
 	now := int64(1)
 	for range n {
-		i := p.Pick(now, nil)
+		i := p.Pick(Choice{Now: now})
 		targets[i].Load.Begin()
 		targets[i].Load.Observe(now, latency(i))
 		targets[i].Load.End()
@@ -63,7 +62,7 @@ func TestUnknownPolicy(t *testing.T) {
 		t.Error("no error")
 	}
 	for _, p := range Policies() {
-		if _, err := New(p, nil, new(atomic.Uint64)); err != nil {
+		if _, err := New(p, nil, new(Pool)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -71,13 +70,13 @@ func TestUnknownPolicy(t *testing.T) {
 
 func TestPickOfNothingAndOne(t *testing.T) {
 	for _, policy := range Policies() {
-		if i := build(t, policy, nil).Pick(1, nil); i != -1 {
+		if i := build(t, policy, nil).Pick(Choice{Now: 1}); i != -1 {
 			t.Errorf("%s: picked %d of nothing", policy, i)
 		}
 		one := equal(1)
 		one[0].Load.SetDraining(true)
 		p := build(t, policy, one)
-		if i := p.Pick(1, []*Load{one[0].Load}); i != 0 {
+		if i := p.Pick(Choice{Now: 1, Tried: []*Load{one[0].Load}}); i != 0 {
 			t.Errorf("%s: picked %d, want the only one, whatever its state", policy, i)
 		}
 	}
@@ -118,7 +117,7 @@ func TestRoundRobinIsSmoothAndExact(t *testing.T) {
 	p := build(t, "roundRobin", targets)
 	got := ""
 	for range 14 {
-		got += string(rune('a' + p.Pick(1, nil)))
+		got += string(rune('a' + p.Pick(Choice{Now: 1})))
 	}
 	if want := "aabacaaaabacaa"; got != want {
 		t.Errorf("order %s, want %s", got, want)
@@ -126,12 +125,12 @@ func TestRoundRobinIsSmoothAndExact(t *testing.T) {
 }
 
 func TestRoundRobinGoesOnAfterANewList(t *testing.T) {
-	var turn atomic.Uint64
+	var pool Pool
 	targets := equal(3)
-	first, _ := New("roundRobin", targets, &turn)
-	first.Pick(1, nil)
-	second, _ := New("roundRobin", targets, &turn)
-	if i := second.Pick(1, nil); i != 1 {
+	first, _ := New("roundRobin", targets, &pool)
+	first.Pick(Choice{Now: 1})
+	second, _ := New("roundRobin", targets, &pool)
+	if i := second.Pick(Choice{Now: 1}); i != 1 {
 		t.Errorf("picked %d, want 1", i)
 	}
 }
@@ -172,7 +171,7 @@ func TestFastFailuresDoNotAttract(t *testing.T) {
 	now, bad := int64(1), 0
 	const n = 50000
 	for range n {
-		i := p.Pick(now, nil)
+		i := p.Pick(Choice{Now: now})
 		if i == 3 {
 			bad++
 			targets[i].Load.Fail(now, ms/10, 0)
@@ -209,7 +208,7 @@ func TestNewTargetIsNotFlooded(t *testing.T) {
 	p := build(t, "peakEWMA", targets)
 	fresh := 0
 	for range 100 { // a burst, no answer yet
-		i := p.Pick(2, nil)
+		i := p.Pick(Choice{Now: 2})
 		targets[i].Load.Begin()
 		if i == 3 {
 			fresh++
@@ -227,7 +226,7 @@ func TestTriedAndDrainingAreAvoided(t *testing.T) {
 			targets[0].Load.SetDraining(true)
 			tried := []*Load{targets[1].Load}
 			for range 200 {
-				if i := p.Pick(1, tried); i == 0 || i == 1 {
+				if i := p.Pick(Choice{Now: 1, Tried: tried}); i == 0 || i == 1 {
 					t.Fatalf("%s: picked %d", policy, i)
 				}
 			}
@@ -235,10 +234,10 @@ func TestTriedAndDrainingAreAvoided(t *testing.T) {
 			for _, x := range targets[1:] {
 				tried = append(tried, x.Load)
 			}
-			if i := p.Pick(1, tried); i != 0 {
+			if i := p.Pick(Choice{Now: 1, Tried: tried}); i != 0 {
 				t.Errorf("%s: picked %d, want the draining one over a tried one", policy, i)
 			}
-			if i := p.Pick(1, append(tried, targets[0].Load)); i < 0 {
+			if i := p.Pick(Choice{Now: 1, Tried: append(tried, targets[0].Load)}); i < 0 {
 				t.Errorf("%s: picked none, want any", policy)
 			}
 		}
@@ -252,7 +251,7 @@ func TestInFlightUnderConcurrency(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for now := range int64(2000) {
-				i := p.Pick(now+1, nil)
+				i := p.Pick(Choice{Now: now + 1})
 				targets[i].Load.Begin()
 				targets[i].Load.Observe(now+1, ms)
 				targets[i].Load.End()
@@ -293,7 +292,7 @@ func TestPickAllocatesNothing(t *testing.T) {
 	for _, policy := range Policies() {
 		for _, targets := range [][]Target{equal(1000), targetsOf(1, 2, 3, 4, 5, 6)} {
 			p := build(t, policy, targets)
-			if n := testing.AllocsPerRun(1000, func() { p.Pick(1, nil) }); n != 0 {
+			if n := testing.AllocsPerRun(1000, func() { p.Pick(Choice{Now: 1}) }); n != 0 {
 				t.Errorf("%s: %v allocations", policy, n)
 			}
 		}
@@ -315,7 +314,7 @@ func BenchmarkPick(b *testing.B) {
 				b.Run(fmt.Sprintf("%s/targets=%d/uneven=%v", policy, n, uneven), func(b *testing.B) {
 					b.ReportAllocs()
 					for now := int64(1e6); b.Loop(); now += 1000 {
-						p.Pick(now, nil)
+						p.Pick(Choice{Now: now})
 					}
 				})
 			}

@@ -23,8 +23,8 @@ type Load struct {
 	// lose one of them; an average bears that better than a lock on every request.
 	cost  atomic.Uint64
 	stamp atomic.Int64
-	// draining is set by a protocol that can say goodbye (Dubbo's READONLY, HTTP/2's GOAWAY).
-	draining atomic.Bool
+	// flags are reasons not to pick it.
+	flags atomic.Uint32
 
 	// appeared is when the registry told of the instance, in protocol.Now's time, until its first request; then 0.
 	appeared atomic.Int64
@@ -79,11 +79,23 @@ func (l *Load) Fail(now, latency, retryAfter int64) {
 	l.Observe(now, max(latency, failureCost, min(retryAfter, maxFailureCost)))
 }
 
-// SetDraining marks the instance as leaving: it is picked only when nothing else is left.
-func (l *Load) SetDraining(on bool) { l.draining.Store(on) }
+// Set raises or takes back reasons not to pick the instance.
+func (l *Load) Set(flags Flags, on bool) {
+	if on {
+		l.flags.Or(uint32(flags))
+	} else {
+		l.flags.And(^uint32(flags))
+	}
+}
 
-// Draining reports what SetDraining set.
-func (l *Load) Draining() bool { return l.draining.Load() }
+// Flags are the reasons not to pick the instance.
+func (l *Load) Flags() Flags { return Flags(l.flags.Load()) }
+
+// SetDraining marks the instance as leaving: it is picked only when nothing else is left.
+func (l *Load) SetDraining(on bool) { l.Set(Draining, on) }
+
+// Draining reports whether the instance said that it is leaving.
+func (l *Load) Draining() bool { return l.Flags()&Draining != 0 }
 
 // InFlight is the number of requests begun and not ended.
 func (l *Load) InFlight() int64 { return l.inflight.Load() }

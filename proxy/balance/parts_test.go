@@ -84,7 +84,7 @@ func TestRoundRobinsAreFair(t *testing.T) {
 		p := build(t, "roundRobin", targets)
 		counts, lastTurn := make([]int, n), make([]int, n)
 		for turn := 1; turn <= total; turn++ {
-			i := p.Pick(1, nil)
+			i := p.Pick(Choice{Now: 1})
 			counts[i]++
 			if gap := turn - lastTurn[i]; lastTurn[i] > 0 && float64(gap) > 2*float64(total)/want[i]+1 {
 				t.Fatalf("%v: %d waited %d turns", want, i, gap)
@@ -131,7 +131,7 @@ func TestRoundRobinFromManyGoroutines(t *testing.T) {
 	for range 6 {
 		wg.Go(func() {
 			for range 1000 {
-				counts[p.Pick(1, nil)].Add(1)
+				counts[p.Pick(Choice{Now: 1})].Add(1)
 			}
 		})
 	}
@@ -230,7 +230,7 @@ func TestEveryTargetIsReached(t *testing.T) {
 			p := build(t, policy, targets)
 			reached := map[int]bool{}
 			for range 60 * n {
-				i := p.Pick(1, nil)
+				i := p.Pick(Choice{Now: 1})
 				reached[i] = true
 			}
 			if len(reached) != n {
@@ -253,7 +253,7 @@ func TestLoneSurvivor(t *testing.T) {
 						tried = append(tried, x.Load)
 					}
 				}
-				if i := p.Pick(1, tried); i != only {
+				if i := p.Pick(Choice{Now: 1, Tried: tried}); i != only {
 					t.Fatalf("%s: picked %d of %d, want %d", policy, i, len(targets), only)
 				}
 			}

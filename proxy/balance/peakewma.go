@@ -1,9 +1,6 @@
 package balance
 
-import (
-	"math/rand/v2"
-	"slices"
-)
+import "math/rand/v2"
 
 // choices is how many targets a pick compares when all weigh the same. In simulation two already avoid the worst, five
 // keep their tail when hosts are uneven and many gateways share them, and all of them herd.
@@ -12,20 +9,21 @@ const choices = 5
 // peakEWMA compares a few random targets by latency times queue.
 type peakEWMA struct {
 	targets []Target
+	pool    *Pool
 	shares  []float64
 	alias   *alias // nil when all weigh the same
 }
 
-func newPeakEWMA(targets []Target) *peakEWMA {
+func newPeakEWMA(targets []Target, pool *Pool) *peakEWMA {
 	shares, uneven := weights(targets)
-	p := &peakEWMA{targets: targets, shares: shares}
+	p := &peakEWMA{targets: targets, pool: pool, shares: shares}
 	if uneven {
 		p.alias = newAlias(shares)
 	}
 	return p
 }
 
-func (p *peakEWMA) Pick(now int64, tried []*Load) int {
+func (p *peakEWMA) Pick(c Choice) int {
 	n := len(p.targets)
 	switch {
 	case n == 0:
@@ -33,14 +31,14 @@ func (p *peakEWMA) Pick(now int64, tried []*Load) int {
 	case n == 1:
 		return 0
 	case p.alias != nil:
-		return p.pickWeighted(now, tried)
+		return p.pickWeighted(c)
 	}
 	best, bestPrice := -1, 0.0
 	r := rand.Uint64()
 	first := int(bound(uint32(r), n))
 	if n <= choices {
 		for k := range n {
-			best, bestPrice = p.better(best, bestPrice, (first+k)%n, now, tried)
+			best, bestPrice = p.better(best, bestPrice, (first+k)%n, c)
 		}
 	} else {
 		// A random walk over the list: each step lands on another target, and any five are as likely as any other
@@ -48,7 +46,7 @@ func (p *peakEWMA) Pick(now int64, tried []*Load) int {
 		i := first
 		stride := uint32(r >> 32)
 		for range choices {
-			best, bestPrice = p.better(best, bestPrice, i, now, tried)
+			best, bestPrice = p.better(best, bestPrice, i, c)
 			i += 1 + int(bound(stride, (n-1)/choices))
 			stride *= 0x9e3779b1
 			if i >= n {
@@ -57,7 +55,7 @@ func (p *peakEWMA) Pick(now int64, tried []*Load) int {
 		}
 	}
 	if best < 0 {
-		return fallback(p.targets, tried, first)
+		return fallback(p.targets, p.pool, c.Tried, first)
 	}
 	return best
 }
@@ -66,23 +64,23 @@ func (p *peakEWMA) Pick(now int64, tried []*Load) int {
 // cheaper: small differences, such as a memory of latency that fades between rare requests, must not blur the weights that
 // an operator has set. Drawn more often is what a weight means when the service is idle; the queue relative to the weight
 // is what it means under load.
-func (p *peakEWMA) pickWeighted(now int64, tried []*Load) int {
+func (p *peakEWMA) pickWeighted(c Choice) int {
 	a := p.alias.draw(rand.Uint64())
-	best, bestPrice := p.better(-1, 0, a, now, tried)
-	best, _ = p.better(best, bestPrice/2, p.alias.draw(rand.Uint64()), now, tried)
+	best, bestPrice := p.better(-1, 0, a, c)
+	best, _ = p.better(best, bestPrice/2, p.alias.draw(rand.Uint64()), c)
 	if best < 0 {
-		return fallback(p.targets, tried, a)
+		return fallback(p.targets, p.pool, c.Tried, a)
 	}
 	return best
 }
 
 // better returns the cheaper one of best and i. Equal prices keep the earlier draw, which is random.
-func (p *peakEWMA) better(best int, bestPrice float64, i int, now int64, tried []*Load) (int, float64) {
+func (p *peakEWMA) better(best int, bestPrice float64, i int, c Choice) (int, float64) {
 	load := p.targets[i].Load
-	if load.Draining() || (len(tried) > 0 && slices.Contains(tried, load)) {
+	if p.pool.passes(load, c.Tried) {
 		return best, bestPrice
 	}
-	if price := load.price(now, p.shares[i]); best < 0 || price < bestPrice {
+	if price := load.price(c.Now, p.shares[i]); best < 0 || price < bestPrice {
 		return i, price
 	}
 	return best, bestPrice

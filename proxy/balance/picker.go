@@ -3,7 +3,6 @@ package balance
 import (
 	"fmt"
 	"slices"
-	"sync/atomic"
 )
 
 // Policies lists the names that New accepts.
@@ -19,26 +18,25 @@ type Target struct {
 
 // Picker chooses among the targets it was made over. It never blocks and never allocates.
 type Picker interface {
-	// Pick returns the index of a target, or -1 if there is none. tried lists the targets that a request has been to
-	// already: they are chosen only when nothing else is left.
-	Pick(now int64, tried []*Load) int
+	// Pick returns the index of a target, or -1 if there is none.
+	Pick(c Choice) int
 }
 
-// New makes a picker over targets, which must not change afterwards. turn is the round robin's place; it belongs to the
-// service, so that a new picker goes on where the old one stopped.
-func New(policy string, targets []Target, turn *atomic.Uint64) (Picker, error) {
+// New makes a picker over targets, which must not change afterwards. pool belongs to the service, so that a new picker goes
+// on where the old one stopped.
+func New(policy string, targets []Target, pool *Pool) (Picker, error) {
 	switch policy {
 	case "peakEWMA", "":
-		return newPeakEWMA(targets), nil
+		return newPeakEWMA(targets, pool), nil
 	case "roundRobin":
-		return newRoundRobin(targets, turn), nil
+		return newRoundRobin(targets, pool), nil
 	}
 	return nil, fmt.Errorf("unknown balance policy %q", policy)
 }
 
-// fallback is the slow path, when the policy's own choices are all draining or tried: the first target that is neither,
-// else the first that was not tried, else any. start spreads the load of that.
-func fallback(targets []Target, tried []*Load, start int) int {
+// fallback is the slow path, when the policy's own choices are all to be avoided or tried: the first target that is
+// neither, else the first that was not tried, else any. start spreads the load of that.
+func fallback(targets []Target, pool *Pool, tried []*Load, start int) int {
 	n := len(targets)
 	if n == 0 {
 		return -1
@@ -49,7 +47,7 @@ func fallback(targets []Target, tried []*Load, start int) int {
 		if slices.Contains(tried, targets[i].Load) {
 			continue
 		}
-		if !targets[i].Load.Draining() {
+		if !pool.avoids(targets[i].Load) {
 			return i
 		}
 		if second < 0 {

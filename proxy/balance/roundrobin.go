@@ -3,7 +3,6 @@ package balance
 import (
 	"math"
 	"slices"
-	"sync/atomic"
 )
 
 // maxTurns bounds the schedule of a weighted round robin.
@@ -13,31 +12,31 @@ const maxTurns = 1 << 14
 type roundRobin struct {
 	targets  []Target
 	schedule []int32 // nil when all weigh the same: the schedule is the list itself
-	turn     *atomic.Uint64
+	pool     *Pool
 }
 
-func newRoundRobin(targets []Target, turn *atomic.Uint64) *roundRobin {
-	rr := &roundRobin{targets: targets, turn: turn}
+func newRoundRobin(targets []Target, pool *Pool) *roundRobin {
+	rr := &roundRobin{targets: targets, pool: pool}
 	if shares, uneven := weights(targets); uneven {
 		rr.schedule = smooth(shares)
 	}
 	return rr
 }
 
-func (rr *roundRobin) Pick(_ int64, tried []*Load) int {
+func (rr *roundRobin) Pick(c Choice) int {
 	n := len(rr.targets)
 	if n == 0 {
 		return -1
 	}
-	turn := rr.turn.Add(1) - 1
+	turn := rr.pool.turn.Add(1) - 1
 	var i int
 	if rr.schedule != nil {
 		i = int(rr.schedule[turn%uint64(len(rr.schedule))])
 	} else {
 		i = int(turn % uint64(n))
 	}
-	if load := rr.targets[i].Load; load.Draining() || (len(tried) > 0 && slices.Contains(tried, load)) {
-		return fallback(rr.targets, tried, i+1)
+	if load := rr.targets[i].Load; rr.pool.passes(load, c.Tried) {
+		return fallback(rr.targets, rr.pool, c.Tried, i+1)
 	}
 	return i
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -69,10 +68,10 @@ func (s simulation) run(t *testing.T) outcome {
 		for i, w := range s.weights {
 			views[g][i].Weight = w
 		}
-		turn := new(atomic.Uint64)
-		turn.Store(r.Uint64N(1 << 20)) // gateways do not go round in step
+		pool := new(Pool)
+		pool.turn.Store(r.Uint64N(1 << 20)) // gateways do not go round in step
 		var err error
-		if pickers[g], err = New(s.policy, views[g], turn); err != nil {
+		if pickers[g], err = New(s.policy, views[g], pool); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,7 +97,7 @@ func (s simulation) run(t *testing.T) outcome {
 			if begun++; begun < s.requests {
 				heap.Push(events, simEvent{at: e.at + 1 + int64(gap*r.ExpFloat64()), gateway: r.IntN(s.gateways), host: -1})
 			}
-			i := pickers[e.gateway].Pick(e.at, nil)
+			i := pickers[e.gateway].Pick(Choice{Now: e.at})
 			views[e.gateway][i].Load.Begin()
 			call := simEvent{gateway: e.gateway, host: i, begun: e.at}
 			switch h := s.hosts[i]; {

@@ -22,7 +22,7 @@ type Service struct {
 	settings   Settings
 	discovered prometheus.Observer
 	store      *Store
-	turn       atomic.Uint64
+	pool       balance.Pool
 	state      atomic.Pointer[state]
 	watch      *discovery.Subscription
 	answered   chan struct{} // closed when the registry has spoken for the first time
@@ -132,7 +132,7 @@ func (s *Service) picker(instances []*instance) balance.Picker {
 	for n, i := range instances {
 		targets[n] = balance.Target{Load: i.load, Weight: i.endpoint.Weight}
 	}
-	p, err := balance.New(s.settings.Balance.Policy, targets, &s.turn)
+	p, err := balance.New(s.settings.Balance.Policy, targets, &s.pool)
 	if err != nil {
 		// Acquire has checked the policy.
 		panic(err)

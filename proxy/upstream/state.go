@@ -44,7 +44,7 @@ func (s *state) serve(ctx context.Context, req *protocol.Request, tried []*balan
 		return nil, nil, s.noInstance()
 	}
 	now := protocol.Now()
-	i := s.instances[s.picker.Pick(now, tried)]
+	i := s.instances[s.picker.Pick(balance.Choice{Now: now, Tried: tried})]
 	resp, err := i.serve(ctx, req, now)
 	return resp, i, err
 }
