@@ -78,3 +78,19 @@ func TestRefusedParts(t *testing.T) {
 		})
 	}
 }
+
+// A provider whose own node may not be read is in a list that may: it is seen to come and to go.
+func TestUnreadableNodeInReadableList(t *testing.T) {
+	r := newRig(t, shared.get(t))
+	r.writer.put(r.rdubbo("a.S/providers"), "")
+	p := r.watch(registry.DubboService("a.S", "", ""))
+	p.last()
+	owner := newWriter(t, shared.get(t).Addr())
+	must(t, owner.conn.AddAuth("digest", []byte("provider:secret")))
+	path := r.rdubbo("a.S/providers", encode(java33("dubbo", "192.0.2.1:20880", "a.S", "")))
+	_, err := owner.conn.Create(path, nil, zk.FlagEphemeral, zk.AuthACL(zk.PermAll))
+	must(t, err)
+	p.until("the provider", has("dubbo://192.0.2.1:20880"))
+	must(t, owner.conn.Delete(path, -1))
+	p.until("nobody", has())
+}

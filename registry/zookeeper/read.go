@@ -103,6 +103,9 @@ func (s *session) readBatch(batch []order) {
 	reads := make([]wire.Read, len(batch))
 	for i, o := range batch {
 		reads[i] = wire.Read{Path: o.key.path, Children: o.key.kind.isList()}
+		if o.key.kind == providers {
+			s.watchList(o.key.path)
+		}
 	}
 	results, err := s.conn.MultiRead(context.Background(), reads)
 	for i, o := range batch {
@@ -111,6 +114,18 @@ func (s *session) readBatch(batch []order) {
 			continue
 		}
 		o.done(o.take(results[i]))
+	}
+}
+
+// watchList leaves a watch on a list of providers, once in the session: the nodes in it say everything by their names, so
+// those count too that may not be read, of which the watch on the tree does not tell.
+func (s *session) watchList(path string) {
+	s.mu.Lock()
+	_, watched := s.watched[path]
+	s.watched[path] = struct{}{}
+	s.mu.Unlock()
+	if !watched {
+		_ = s.conn.WatchNode(path) // fails only when the connection is lost, as the reading will
 	}
 }
 

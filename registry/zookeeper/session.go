@@ -29,11 +29,13 @@ type session struct {
 	batch int // reads in one request, at most
 	lanes int // requests under way, at most
 
-	mu     sync.Mutex
-	queue  []order
-	busy   int // lanes that run
-	closed bool
-	tasks  sync.WaitGroup
+	mu    sync.Mutex
+	queue []order
+	busy  int // lanes that run
+	// watched are the lists that have a watch of their own besides the one on the tree.
+	watched map[string]struct{}
+	closed  bool
+	tasks   sync.WaitGroup
 }
 
 // settings are what every session of a registry shares.
@@ -75,7 +77,7 @@ func open(ctx context.Context, at target, set settings, zxid int64, onNode func(
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, set.connectTimeout, fmt.Errorf("no answer within %v", set.connectTimeout))
 	defer cancel()
-	s := &session{old: at.old, batch: set.batch, lanes: fewLanes}
+	s := &session{old: at.old, batch: set.batch, lanes: fewLanes, watched: make(map[string]struct{})}
 	if s.old {
 		s.batch, s.lanes = 1, manyLanes
 	}

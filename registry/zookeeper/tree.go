@@ -173,8 +173,7 @@ func (t *tree) changed(s *session, e wire.Event) {
 			t.mark(key{k, e.Path})
 		}
 		if slash := strings.LastIndexByte(e.Path, '/'); slash > 0 { // a watch on a subtree says nothing of the parent
-			t.mark(key{children, e.Path[:slash]})
-			t.mark(key{providers, e.Path[:slash]})
+			t.mark(key{children, e.Path[:slash]}) // lists of providers have watches of their own
 		}
 	}
 }

@@ -59,6 +59,19 @@ func (c *Conn) authenticate(ctx context.Context, scheme string, secret []byte) e
 	return err
 }
 
+// WatchNode leaves a watch on a node, whether it exists or not, and on the list of its children, for as long as the session
+// lasts. It does not wait for the answer: requests are carried out in their order, so it holds for all that follow.
+//
+// Unlike one of WatchTree it tells also of children that the session may not read: since the fix of CVE-2024-23944 servers
+// keep the events of nodes to themselves that may not be read.
+func (c *Conn) WatchNode(path string) error {
+	const persistent = 0
+	return c.send(&call{done: make(chan struct{})}, opAddWatch, func(e *encoder) {
+		e.string(path)
+		e.int32(persistent)
+	})
+}
+
 // WatchTree leaves a watch on a node, whether it exists or not, and on everything below it, for as long as the session
 // lasts. Servers before 3.6 answer ErrUnimplemented and close the connection.
 func (c *Conn) WatchTree(ctx context.Context, path string) error {

@@ -87,16 +87,8 @@ func TestPermission(t *testing.T) {
 	c := open(t, server.Addr(), Options{})
 	dir := root(t, c)
 	must(t, c.CreateEphemeral(t.Context(), dir+"/open", []byte("1"), Everybody))
-	// Nothing in this package makes such a node: nobody but its user may do anything.
 	owner := open(t, server.Addr(), Options{Digest: []byte("user:secret")})
-	_, err := owner.call(t.Context(), opCreate, func(e *encoder) {
-		e.string(dir + "/closed")
-		e.buffer([]byte("2"))
-		e.int32(1)
-		e.acl(permAll, "auth", "")
-		e.int32(flagEphemeral)
-	})
-	must(t, err)
+	must(t, owner.secret(t.Context(), dir+"/closed"))
 	reads := []Read{{dir + "/closed", false}, {dir + "/open", false}, {dir + "/closed", true}}
 	got, err := c.MultiRead(t.Context(), reads)
 	must(t, err)
@@ -140,6 +132,44 @@ func TestWatchTree(t *testing.T) {
 	if d := cmp.Diff(want, events); d != "" {
 		t.Error(d)
 	}
+}
+
+// A watch on a node tells of its children, also of those that may not be read, of which one on the tree does not.
+func TestWatchNode(t *testing.T) {
+	server := shared.get(t)
+	owner := open(t, server.Addr(), Options{Digest: []byte("user:secret")})
+	dir := root(t, owner)
+	events := make(chan Event, 10)
+	watcher := open(t, server.Addr(), Options{OnEvent: func(e Event) { events <- e }})
+	must(t, watcher.WatchNode(dir+"/later"))
+	if found, err := watcher.Exists(t.Context(), dir+"/later", false); found || err != nil { // by now it is carried out
+		t.Errorf("%v %v", found, err)
+	}
+	must(t, owner.CreateFolder(t.Context(), dir+"/later", false))
+	if e := await(t, "an event", events); e != (Event{NodeCreated, dir + "/later"}) {
+		t.Errorf("%+v", e)
+	}
+	for range 2 {
+		must(t, owner.secret(t.Context(), dir+"/later/a"))
+		must(t, owner.Delete(t.Context(), dir+"/later/a"))
+		for range 2 {
+			if e := await(t, "an event", events); e != (Event{NodeChildrenChanged, dir + "/later"}) {
+				t.Errorf("%+v", e)
+			}
+		}
+	}
+}
+
+// secret makes a node with which nobody but its user may do anything.
+func (c *Conn) secret(ctx context.Context, path string) error {
+	_, err := c.call(ctx, opCreate, func(e *encoder) {
+		e.string(path)
+		e.buffer([]byte("2"))
+		e.int32(1)
+		e.acl(permAll, "auth", "")
+		e.int32(flagEphemeral)
+	})
+	return err
 }
 
 // Watches of the old kind speak once.
