@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-gateway/sluice/proxy/upstream"
 	"github.com/sluice-gateway/sluice/registry"
 	"github.com/sluice-gateway/sluice/registry/consul"
+	"github.com/sluice-gateway/sluice/registry/dns"
 	"github.com/sluice-gateway/sluice/registry/etcd"
 	"github.com/sluice-gateway/sluice/registry/eureka"
 	"github.com/sluice-gateway/sluice/registry/file"
@@ -41,6 +42,7 @@ func components() proxy.Components {
 		},
 		Registries: map[string]func() registry.Config{
 			"consul":    func() registry.Config { return consul.Default() },
+			"dns":       func() registry.Config { return dns.Default() },
 			"etcd":      func() registry.Config { return etcd.Default() },
 			"eureka":    func() registry.Config { return eureka.Default() },
 			"file":      func() registry.Config { return file.Default() },
