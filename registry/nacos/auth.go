@@ -195,7 +195,7 @@ func (a *auth) loginAt(ctx context.Context, target string, form url.Values) (tok
 		switch status {
 		case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusNotImplemented:
 			return "", 0, false, err
-		case http.StatusUnauthorized, http.StatusForbidden:
+		case http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError: // Nacos 3 has the last for them too
 			err = advised(err, "check username and password")
 		}
 		return "", 0, true, err

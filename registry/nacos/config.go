@@ -39,7 +39,8 @@ type Config struct {
 	// GRPCPortOffset is what is added to an address's port to get that of gRPC; 1000 everywhere but behind port mappings.
 	GRPCPortOffset int `yaml:"grpcPortOffset"`
 	// ListInterval is how often the list of services is read where the server does not push it (Nacos 2, or a Nacos 3 over
-	// the limits of its fuzzy watch). Where it is pushed it is read for control at six times this interval.
+	// the limits of its fuzzy watch), or four times as long as reading takes if that is more. Where it is pushed it is read
+	// for control at thirty times this interval.
 	ListInterval time.Duration `yaml:"listInterval"`
 	// Settle is how long after a reconnection an empty answer is doubted.
 	Settle time.Duration `yaml:"settle"`
@@ -64,7 +65,7 @@ func Default() *Config {
 		Groups:         []string{"DEFAULT_GROUP"},
 		ContextPath:    "/nacos",
 		GRPCPortOffset: 1000,
-		ListInterval:   10 * time.Second,
+		ListInterval:   2 * time.Second,
 		Settle:         10 * time.Second,
 		Timeouts:       Timeouts{Connect: 5 * time.Second, Request: 3 * time.Second, KeepAlive: 5 * time.Second},
 	}

@@ -7,6 +7,12 @@
 // application's Dubbo metadata) are subjects. A subject is kept once, however many watches read it, asked for again after
 // every reconnection, and tells its readers when it has changed. A watch is a function from subjects to what it pushes.
 //
+// What we register of ourselves is a subject too, announced again over each new connection and withdrawn when its reader
+// leaves. So are the names of services: they are pushed where the server can (fuzzy watch), and read at intervals where it
+// cannot, or no longer does.
+//
+// An error, a refusal or an answer that cannot be read is reported, with what to do about it, and changes no state.
+//
 // Two rules keep a restarting server from emptying the gateway, because Nacos answers before its providers have come back:
 //
 //   - After a reconnection an empty answer for a service that had instances (or the absence of a configuration entry that

@@ -175,7 +175,9 @@ func TestLogin(t *testing.T) {
 	right.noErrors()
 
 	within(t, "the wrong password's error", func() bool { return wrong.sawError("log in: http://" + server.Addr()) })
-	within(t, "what to do", func() bool { return wrong.sawError("check username and password") })
+	if !wrong.sawError("check username and password") {
+		t.Errorf("it is not said what to do: %v", wrong.firstError())
+	}
 	within(t, "a second try", func() bool { wrong.mu.Lock(); defer wrong.mu.Unlock(); return len(wrong.errs) > 1 })
 	if s := wrong.state(); s != registry.Connecting {
 		t.Errorf("with a wrong password the state is %v", s)

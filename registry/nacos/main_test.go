@@ -55,8 +55,8 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// deadline is how long a test waits for what must come.
-const deadline = 30 * time.Second
+// deadline is how long a test waits for what must come, on a machine that has other things to do.
+const deadline = 90 * time.Second
 
 // within waits for a condition.
 func within(t testing.TB, what string, ok func() bool) {
@@ -136,6 +136,15 @@ func (r *rig) noErrors() {
 	if len(r.errs) > 0 {
 		r.t.Errorf("%d errors were reported, first: %v", len(r.errs), r.errs[0])
 	}
+}
+
+func (r *rig) firstError() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.errs) == 0 {
+		return nil
+	}
+	return r.errs[0]
 }
 
 // onlyLost fails the test if any other trouble was reported than a lost connection.

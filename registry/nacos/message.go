@@ -99,31 +99,6 @@ func (s *serviceInfo) key() serviceKey {
 	return serviceKey{s.GroupName, s.Name}
 }
 
-// instanceRequest registers or deregisters an instance that lives as long as the connection. A server keeps one of a
-// service for each connection: a later one replaces it.
-type instanceRequest struct {
-	namingRequest
-	Type     string   `json:"type"`
-	Instance instance `json:"instance"`
-}
-
-const (
-	registerInstance   = "registerInstance"
-	deregisterInstance = "deregisterInstance"
-)
-
-// instance is what we say of ourselves.
-type instance struct {
-	IP          string            `json:"ip"`
-	Port        int               `json:"port"`
-	Weight      float64           `json:"weight"`
-	Healthy     bool              `json:"healthy"`
-	Enabled     bool              `json:"enabled"`
-	Ephemeral   bool              `json:"ephemeral"`
-	ClusterName string            `json:"clusterName"`
-	Metadata    map[string]string `json:"metadata"`
-}
-
 type serviceList struct {
 	namingRequest
 	PageNo   int    `json:"pageNo"`

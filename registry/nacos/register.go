@@ -12,6 +12,31 @@ import (
 	"github.com/sluice-gateway/sluice/registry"
 )
 
+// instanceRequest registers or deregisters an instance that lives as long as the connection. A server keeps one of a
+// service for each connection: a later one replaces it.
+type instanceRequest struct {
+	namingRequest
+	Type     string   `json:"type"`
+	Instance instance `json:"instance"`
+}
+
+const (
+	registerInstance   = "registerInstance"
+	deregisterInstance = "deregisterInstance"
+)
+
+// instance is what we say of ourselves.
+type instance struct {
+	IP          string            `json:"ip"`
+	Port        int               `json:"port"`
+	Weight      float64           `json:"weight"`
+	Healthy     bool              `json:"healthy"`
+	Enabled     bool              `json:"enabled"`
+	Ephemeral   bool              `json:"ephemeral"`
+	ClusterName string            `json:"clusterName"`
+	Metadata    map[string]string `json:"metadata"`
+}
+
 // registration is the subject of an instance of ours. It lives in the server as long as the connection, so it is
 // announced again over each new one, as everything else is asked for again.
 type registration struct {

@@ -2,8 +2,10 @@ package nacos
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -93,23 +95,18 @@ func TestFiveThousandServices(t *testing.T) {
 func TestMemory(t *testing.T) {
 	const services, instances = 5000, 10
 	f := startFake(t)
+	var hosts []string
+	for n := range instances {
+		hosts = append(hosts, fmt.Sprintf(`{"instanceId":"10.1.0.%d#%d#DEFAULT#DEFAULT_GROUP@@NAME","ip":"10.1.0.%d","port":%d,`+
+			`"weight":1.0,"healthy":true,"enabled":true,"ephemeral":true,"clusterName":"DEFAULT","serviceName":"DEFAULT_GROUP@@NAME",`+
+			`"metadata":{"preserved.register.source":"SPRING_CLOUD","version":"1.0.0","zone":"cn-hangzhou-a","management.port":"8081"}}`,
+			n, 8000+n, n, 8000+n))
+	}
+	one := `{"resultCode":200,"serviceInfo":{"name":"NAME","groupName":"DEFAULT_GROUP","hosts":[` + strings.Join(hosts, ",") + `]}}`
 	f.with(func() {
 		f.answer = func(kind string, body map[string]any) (any, bool) {
 			name, _ := body["serviceName"].(string)
-			if kind != typeSubscribe {
-				return nil, false
-			}
-			var hosts []any
-			for n := range instances {
-				h := aHost(fmt.Sprintf("10.%d.%d.%d", len(name), n, name[len(name)-1]))
-				h["port"], h["clusterName"] = 8000+n, "DEFAULT"
-				h["instanceId"] = fmt.Sprintf("%v#%v#DEFAULT#DEFAULT_GROUP@@%s", h["ip"], h["port"], name)
-				h["metadata"] = map[string]string{
-					"preserved.register.source": "SPRING_CLOUD", "version": "1.0.0", "zone": "cn-hangzhou-a", "management.port": "8081",
-				}
-				hosts = append(hosts, h)
-			}
-			return map[string]any{"resultCode": 200, "serviceInfo": info("DEFAULT_GROUP", name, hosts)}, true
+			return json.RawMessage(strings.ReplaceAll(one, "NAME", name)), kind == typeSubscribe
 		}
 	})
 	r := f.rig()

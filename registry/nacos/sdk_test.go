@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nacos-group/nacos-sdk-go/v2/clients"
 	"github.com/nacos-group/nacos-sdk-go/v2/clients/naming_client"
@@ -130,6 +131,7 @@ func sdkMain() int {
 		return 1
 	}
 	requests := json.NewDecoder(os.Stdin)
+	go keepBatches(client)
 	for {
 		var r sdkRequest
 		if requests.Decode(&r) != nil {
@@ -144,6 +146,25 @@ func sdkMain() int {
 }
 
 func sdkDo(client naming_client.INamingClient, r sdkRequest) (string, error) {
+	if r.Op == "batch" {
+		batches.Store(r.Service, r)
+	}
+	return sdkCall(client, r)
+}
+
+// batches are registered again every other second: after a reconnection the SDK itself leaves out those that fail once.
+var batches sync.Map
+
+func keepBatches(client naming_client.INamingClient) {
+	for range time.Tick(2 * time.Second) {
+		batches.Range(func(_, r any) bool {
+			_, _ = sdkCall(client, r.(sdkRequest))
+			return true
+		})
+	}
+}
+
+func sdkCall(client naming_client.INamingClient, r sdkRequest) (string, error) {
 	one := vo.RegisterInstanceParam{
 		ServiceName: r.Service, GroupName: r.Group, Ip: r.IP, Port: r.Port, Weight: r.Weight, Metadata: r.Metadata,
 		Enable: true, Healthy: true, Ephemeral: true,
