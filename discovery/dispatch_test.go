@@ -142,7 +142,7 @@ func TestTellersAreFew(t *testing.T) {
 		s := newStage(t)
 		var told atomic.Int64
 		for n := range services {
-			defer s.c.Subscribe(key("a", fmt.Sprint("s", n)), func(*Endpoints) { told.Add(1) }).Close() //nolint:revive // ends with the test
+			defer s.c.Subscribe(key("a", fmt.Sprint("s", n)), func(*Endpoints) { told.Add(1) }).Close()
 		}
 		synctest.Wait()
 		before := runtime.NumGoroutine()
@@ -221,7 +221,7 @@ func BenchmarkOneChange(b *testing.B) {
 			}
 			reg := w.named("a")
 			for n := range services {
-				defer c.Subscribe(key("a", fmt.Sprint("s", n)), func(*Endpoints) {}).Close() //nolint:revive // ends with the benchmark
+				defer c.Subscribe(key("a", fmt.Sprint("s", n)), func(*Endpoints) {}).Close()
 			}
 			for n := range services {
 				for reg.pushed(registry.App(fmt.Sprint("s", n))) == nil {

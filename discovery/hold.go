@@ -186,15 +186,16 @@ func (h *holder) settle(e *Endpoints) {
 		h.expiry, h.hold = nil, nil
 		return
 	}
-	if h.expiry != nil {
-		return
-	}
 	var first time.Time
 	for i := range e.Usable {
 		if held := e.Usable[i].Held; held != nil && (first.IsZero() || held.Until.Before(first)) {
 			first = held.Until
 		}
 	}
+	if h.expiry != nil && !first.Before(h.expiry.at) {
+		return // what was brought back may have to go before the others
+	}
+	h.c.clock.stop(h.expiry)
 	h.expiry = h.c.clock.after(time.Until(first), h.expire)
 }
 

@@ -112,7 +112,7 @@ func TestCollapseOfAServiceIsHeld(t *testing.T) {
 
 		e, _ := s.c.services.feeds[key("a", "orders")].newest()
 		hold := e.Usable[1].Held
-		if !hold.Since.Equal(began) || hold.Until != began.Add(time.Minute) || hold.Reason == "" {
+		if !hold.Since.Equal(began) || !hold.Until.Equal(began.Add(time.Minute)) || hold.Reason == "" {
 			t.Errorf("held %+v", hold)
 		}
 		time.Sleep(time.Until(hold.Until) - time.Millisecond)

@@ -69,7 +69,7 @@ func TestProbeVerdicts(t *testing.T) {
 
 // A collapse over real sockets: who listens stays, who does not goes, and one that stops listening goes then.
 func TestHeldOverRealSockets(t *testing.T) {
-	s := &stage{t: t, world: &world{}}
+	s := &stage{world: &world{}}
 	s.c = newCatalogue(t)
 	s.c.prober.dial = (&net.Dialer{}).DialContext
 	live, accepted := listen(t)
