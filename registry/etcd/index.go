@@ -189,6 +189,8 @@ func (st *state) put(r root, rel string, data []byte) {
 		if iface, provider, ok := providerKey(rel); ok {
 			add(st.ifaces, iface, provider, struct{}{})
 			st.providersChanged(iface)
+		} else if app, id, ok := strings.Cut(rel, "/"); ok {
+			st.stored(revision{app, id})
 		}
 		return
 	}

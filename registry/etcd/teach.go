@@ -43,6 +43,14 @@ func (st *state) learned(l *lesson, services []exported) {
 	st.nodeChanged(l)
 }
 
+// stored notes that what a revision exports has been written to etcd: whoever waits for it need not wait any more.
+func (st *state) stored(rev revision) {
+	if l := st.learn[rev]; l != nil && !l.known {
+		l.due = time.Time{}
+		st.changes.ask = true
+	}
+}
+
 // inherit takes over what was learned before.
 func (st *state) inherit(old *state) {
 	for rev, l := range st.learn {
@@ -131,6 +139,7 @@ func (s *session) learn(ctx context.Context, l *lesson) {
 		x.wake(c)
 	}
 	x.mu.Unlock()
+	x.poke() // it is due again some time
 	if err != nil && ctx.Err() == nil {
 		s.client.complain(fmt.Errorf("metadata of %s, revision %s: %w", clip(l.rev.app), clip(l.rev.id), err))
 	}
