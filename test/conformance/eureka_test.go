@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -28,6 +29,15 @@ func eurekaKind() *kind {
 			b := k.open(t, e)
 			b.kind, b.server = k, e
 			return &secured{bed: b, good: ", username: gateway, password: right", bad: ", username: gateway, password: wrong"}
+		},
+		encrypt: func(t testing.TB, ca *testbed.CA) *bed {
+			pair := ca.Server("localhost", "127.0.0.1")
+			e := testbed.StartEureka(t, testbed.WithTLS(pair.Cert, pair.Key))
+			b := openEureka(t, e)
+			b.server, b.section = e, func(addresses []string, space string) string {
+				return strings.Replace(eurekaSection(addresses, space), "http://", "https://", 1)
+			}
+			return b
 		},
 		has: traits{weight: true, disabled: true, unhealthy: true, list: true, forgets: true},
 	}

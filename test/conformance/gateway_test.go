@@ -79,7 +79,7 @@ func startGateway(t testing.TB, document string) *gateway {
 			t.Error("the gateway's log tells of a race or a panic")
 		}
 		if t.Failed() {
-			t.Logf("the document:\n%s", text)
+			t.Logf("the document:\n%.2000s", text)
 		}
 	})
 	return g

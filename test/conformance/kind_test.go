@@ -11,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
 // kind is one kind of registry.
@@ -26,6 +27,8 @@ type kind struct {
 	open func(testing.TB, server) *bed
 	// secure starts a server that wants a password or a token.
 	secure func(testing.TB) *secured
+	// encrypt starts a server that speaks TLS, with a certificate for 127.0.0.1.
+	encrypt func(testing.TB, *testbed.CA) *bed
 	// cluster starts three servers that elect a leader.
 	cluster func(testing.TB) *cluster
 	has     traits
@@ -106,8 +109,9 @@ type secured struct {
 // cluster is a bed whose server is several.
 type cluster struct {
 	*bed
-	// killLeader kills the leader and says how to bring it back.
-	killLeader func(testing.TB) (back func() error)
+	// killLeader kills the leader, and restore brings it back. The bed's writer talks to another server.
+	killLeader func()
+	restore    func() error
 }
 
 // config is the section as the gateway reads it.
@@ -146,7 +150,7 @@ func (b *bed) remove(t testing.TB, entries ...entry) {
 
 // kinds are all registries under test.
 func kinds() []*kind {
-	return []*kind{zooKeeperKind(), nacosKind(), eurekaKind()}
+	return []*kind{zooKeeperKind(), nacosKind(), consulKind(), eurekaKind(), etcdKind()}
 }
 
 // each runs a test for every kind, side by side.

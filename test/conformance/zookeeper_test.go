@@ -33,7 +33,15 @@ func zooKeeperKind() *kind {
 			}
 		},
 		secure: secureZooKeeper,
-		has:    traits{weight: true, disabled: true, spaces: true, list: true, forgets: true, keeps: true},
+		encrypt: func(t testing.TB, ca *testbed.CA) *bed {
+			z := testbed.StartZooKeeper(t, testbed.WithZooKeeperTLS(t, ca.Server("localhost", "127.0.0.1"), ""))
+			return &bed{
+				server: z, writer: zooKeeperWriterTo(t, z.Addr()),
+				addresses: []string{z.SecureAddr()}, section: zooKeeperSection,
+			}
+		},
+		cluster: zooKeeperCluster,
+		has:     traits{weight: true, disabled: true, spaces: true, list: true, forgets: true, keeps: true},
 	}
 }
 
@@ -64,6 +72,20 @@ func secureZooKeeper(t testing.TB) *secured {
 		t.Fatal(err)
 	}
 	return &secured{bed: b, good: ", username: gateway, password: secret", bad: ", username: gateway, password: wrong"}
+}
+
+func zooKeeperCluster(t testing.TB) *cluster {
+	t.Helper()
+	servers := testbed.StartZooKeeperEnsemble(t, 3)
+	leader, others := servers.Leader()
+	if leader == nil {
+		t.Fatal("nobody leads")
+	}
+	b := &bed{
+		kind: zooKeeperKind(), server: others[0], writer: zooKeeperWriterTo(t, others[0].Addr()),
+		addresses: servers.Addrs(), section: zooKeeperSection,
+	}
+	return &cluster{bed: b, killLeader: func() { leader.Kill() }, restore: func() error { return servers.Restart(leader) }}
 }
 
 // zooKeeperWriter registers as Spring Cloud ZooKeeper does: an ephemeral node with a JSON document.
