@@ -20,8 +20,9 @@ type scene struct {
 	definition   *pushes[string]
 }
 
-func newScene(t *testing.T, server *testbed.ZooKeeper) *scene {
-	r := newRig(t, server, withAsker(&asker{answers: map[string]string{"app r1": metadataInfo("app", "r1", "a.S:tri=21881")}}))
+func newScene(t *testing.T, server *testbed.ZooKeeper, change ...func(*Config, *registry.Options)) *scene {
+	change = append(change, withAsker(&asker{answers: map[string]string{"app r1": metadataInfo("app", "r1", "a.S:tri=21881")}}))
+	r := newRig(t, server, change...)
 	s := &scene{rig: r}
 	s.populate(r.writer, 1)
 	s.dubbo = r.watch(registry.DubboService("a.S", "", ""))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,6 +92,37 @@ func TestFiveThousandServices(t *testing.T) {
 	r.seed(manyServices)
 	for _, watched := range []int{100, manyServices} {
 		r.scale(watched, server)
+	}
+	r.scaleList()
+}
+
+// scaleList watches the list of all services: a change of one costs that one.
+func (r *rig) scaleList() {
+	t := r.t
+	before, began := heap(), time.Now()
+	p := r.watchServices()
+	p.until("all", func(s registry.ServiceSet) bool { return len(s.Services) == manyServices })
+	took := time.Since(began)
+	time.Sleep(2 * longRest)
+	size := heap() - before
+	var m0, m1 runtime.MemStats
+	runtime.ReadMemStats(&m0)
+	began = time.Now()
+	const more = 50 // providers of a service that is known: nothing to push
+	for n := range more {
+		r.writer.put(r.rdubbo(manyName(7), "providers", encode(manyProvider(7, 300+n, ""))), "")
+	}
+	if n := p.count(); n != 1 {
+		t.Errorf("%d pushes", n)
+	}
+	name := registry.DubboService("com.example.New", "", "")
+	r.writer.put(r.rdubbo(name.Name, "providers", encode(java33("dubbo", "192.0.2.1:20880", name.Name, ""))), "")
+	p.until("the new one", func(s registry.ServiceSet) bool { return slices.Contains(s.Services, name) })
+	runtime.ReadMemStats(&m1)
+	t.Logf("the list: first after %v, %d KB; %d changes and a new name %v, with %d KB allocated", took.Round(time.Millisecond), size>>10, more,
+		time.Since(began).Round(time.Millisecond), (m1.TotalAlloc-m0.TotalAlloc)>>10)
+	if each := (m1.TotalAlloc - m0.TotalAlloc) / (more + 1); each > 1<<20 {
+		t.Errorf("a change allocates %d KB", each>>10)
 	}
 }
 

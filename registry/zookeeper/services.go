@@ -123,14 +123,14 @@ func (w *servicesWatch) compare(v *view, parts map[string]*servicePart, before, 
 
 // replace changes what a part adds, and lets go of the nodes that it is not made of any more.
 func (w *servicesWatch) replace(v *view, p *servicePart, services []registry.ServiceName, keys []key) {
-	for _, s := range p.services {
-		if w.counts[s]--; w.counts[s] == 0 {
-			delete(w.counts, s)
+	for _, s := range services {
+		if w.counts[s]++; w.counts[s] == 1 {
 			w.changed = true
 		}
 	}
-	for _, s := range services {
-		if w.counts[s]++; w.counts[s] == 1 {
+	for _, s := range p.services {
+		if w.counts[s]--; w.counts[s] == 0 {
+			delete(w.counts, s)
 			w.changed = true
 		}
 	}
