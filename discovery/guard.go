@@ -21,6 +21,7 @@ type guard struct {
 	losing   int   // holders with a net loss
 	collapse *Hold // of the whole registry; nil when there is none
 	report   report
+	believed int // instances dropped at the end of their hold, to be logged
 }
 
 // change is what one push took away and brought.
@@ -89,8 +90,9 @@ func (g *guard) judge(ch *change, usable, least int) (hold *Hold, suspects []sus
 		return nil, nil
 	}
 	if g.collapse != nil {
-		g.report.services++
-		g.report.lost += len(ch.gone)
+		if g.report.pending {
+			g.note(ch.by, len(ch.gone), true)
+		}
 		ch.gone = nil
 		return g.collapse, nil
 	}
@@ -213,6 +215,23 @@ func (g *guard) note(h *holder, lost int, registry bool) {
 		r.pending = true
 		g.c.clock.after(reportAfter, g.log)
 	}
+}
+
+// expired takes note of instances that were held to the end; that is one line of the log, too.
+func (g *guard) expired(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n > 0 && g.believed == 0 {
+		g.c.clock.after(reportAfter, func() {
+			g.mu.Lock()
+			n, held := g.believed, g.held
+			g.believed = 0
+			g.mu.Unlock()
+			g.c.logger.Warn("instances that accept connections, but have not been listed again, are dropped now",
+				"registry", g.name, "dropped", n, "held", held)
+		})
+	}
+	g.believed += n
 }
 
 func (g *guard) log() {

@@ -220,7 +220,11 @@ func (h *holder) expire() {
 	now := time.Now()
 	h.feed.update(func(old *Endpoints) *Endpoints {
 		h.expiry = nil
-		return h.without(old, func(e *Endpoint) bool { return !now.Before(e.Held.Until) })
+		next := h.without(old, func(e *Endpoint) bool { return !now.Before(e.Held.Until) })
+		if next != nil {
+			h.guard.expired(old.Held - next.Held)
+		}
+		return next
 	})
 }
 
@@ -298,8 +302,8 @@ func (h *holder) bringBack(ep Endpoint) {
 // deny takes another list of denied addresses into force for what has been published.
 func (h *holder) deny(list []netip.Prefix) {
 	h.feed.update(func(old *Endpoints) *Endpoints {
-		if h.gone || h.identity == "" {
-			return nil // of a merged registry: its members have policies
+		if src := h.feed.current; h.gone || (src != nil && src.merged()) {
+			return nil // the members of a merged registry have policies
 		}
 		out := old.denying(list)
 		h.guard.add(len(out.Usable)-out.Held-h.counted, 0)

@@ -237,7 +237,10 @@ func TestCollapseOfARegistry(t *testing.T) {
 		if strings.Count(text, "collapse=registry") != 1 || !strings.Contains(text, "s3") || !strings.Contains(text, "lost=14") {
 			t.Errorf("log %s", text)
 		}
-		if strings.Count(text, "level=WARN") > 2 {
+		if !strings.Contains(text, "names=\"[s3 s4 s5 s6 s7 s8 s9]\"") || !strings.Contains(text, "dropped=12") {
+			t.Errorf("log %s", text)
+		}
+		if strings.Count(text, "level=WARN") > 4 {
 			t.Errorf("log %s", text)
 		}
 	})
