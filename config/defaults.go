@@ -32,11 +32,12 @@ func (s *Service) SetDefaults() {
 	s.Balance.Policy = "peakEWMA"
 	s.Connections = Connections{Pending: 1024, Idle: 90 * time.Second}
 	s.Timeouts = UpstreamTimeouts{Connect: 3 * time.Second, Idle: 5 * time.Minute}
+	s.RetryBudget = RetryBudget{Share: 0.2, MinPerSecond: 3}
 	s.PreserveHost = true
 }
 
 // SetDefaults implements the convention above.
 func (t *Target) SetDefaults() {
 	t.Timeout = 60 * time.Second
-	t.Retries.Attempts = 1
+	t.Retries = Retries{Attempts: 1, On: []string{"connect", "reset"}, Backoff: 25 * time.Millisecond}
 }

@@ -261,6 +261,16 @@ type Discover struct {
 type Retries struct {
 	// Attempts beyond the first; 0 turns retries off.
 	Attempts int `yaml:"attempts"`
+	// On says which outcomes are tried again: connect (nothing was sent), reset (the instance hung up before its answer, or
+	// refused for lack of capacity), timeout (perTry has passed), 5xx, or single statuses such as 503.
+	On []string `yaml:"on"`
+	// PerTry bounds each try until its answer's head; 0 means that only the whole timeout counts.
+	PerTry time.Duration `yaml:"perTry"`
+	// Backoff is the mean pause before a try when every instance has been tried already; it doubles each time. As long as
+	// there is another instance it is asked at once.
+	Backoff time.Duration `yaml:"backoff"`
+	// Idempotent says that requests of this route may run twice whatever their method, POST and calls of Dubbo methods too.
+	Idempotent bool `yaml:"idempotent"`
 }
 
 // Dubbo names one Dubbo method and where its arguments come from.
@@ -298,6 +308,8 @@ type Service struct {
 	Connections Connections `yaml:"connections"`
 	// Timeouts bound how long an instance may take.
 	Timeouts UpstreamTimeouts `yaml:"timeouts"`
+	// RetryBudget bounds the retries of all routes to the service.
+	RetryBudget RetryBudget `yaml:"retryBudget"`
 	// PreserveHost sends the client's Host on; false sends the instance's address.
 	PreserveHost bool `yaml:"preserveHost"`
 }
@@ -314,6 +326,15 @@ type ServiceMatch struct {
 type Balance struct {
 	// Policy is peakEWMA (default) or roundRobin.
 	Policy string `yaml:"policy"`
+}
+
+// RetryBudget bounds retries to a share of the requests, so that a service that fails gets hardly more than its clients
+// send.
+type RetryBudget struct {
+	// Share is the number of retries for each request, 0 to 1.
+	Share float64 `yaml:"share"`
+	// MinPerSecond is how many are allowed each second however few requests there are.
+	MinPerSecond int `yaml:"minPerSecond"`
 }
 
 // UpstreamTLS is how instances are reached by TLS. Relative files count from the document's folder.

@@ -107,11 +107,11 @@ shutdown: {grace: 5s}
 				{"cors", &cors{[]string{"*"}}, at(4, 97)},
 				{"stripPrefix", &stripPrefix{1}, at(4, 104)},
 			},
-			To:  &Target{Service: "{s}", Registry: "n", Timeout: time.Minute, Retries: Retries{1}},
+			To:  &Target{Service: "{s}", Registry: "n", Timeout: time.Minute, Retries: Retries{Attempts: 1, On: []string{"connect", "reset"}, Backoff: 25 * time.Millisecond}},
 			Pos: at(4, 10),
 		}},
 		Services: []Service{{
-			Match: ServiceMatch{Service: "*"}, Balance: Balance{"peakEWMA"}, PreserveHost: true,
+			Match: ServiceMatch{Service: "*"}, Balance: Balance{"peakEWMA"}, PreserveHost: true, RetryBudget: RetryBudget{Share: 0.2, MinPerSecond: 3},
 			Connections: Connections{Pending: 1024, Idle: 90 * time.Second},
 			Timeouts:    UpstreamTimeouts{Connect: 3 * time.Second, Idle: 5 * time.Minute},
 		}},

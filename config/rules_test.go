@@ -57,7 +57,7 @@ func TestRules(t *testing.T) {
 		{target, "service: s, timeout: fast", `to.timeout: must be a duration such as 3s, 500ms or 1h30m, not "fast"`},
 		{target, "service: s, timeout: -1s", "to.timeout: must not be negative"},
 		{target, "service: s, retries: {attempts: -1}", "to.retries.attempts: must not be negative"},
-		{target, "service: s, retries: 2", "to.retries: must be a mapping with the keys attempts, not a single value"},
+		{target, "service: s, retries: 2", "to.retries: must be a mapping with the keys attempts, backoff, idempotent, on, perTry, not a single value"},
 
 		{dubbo, "method: m", "to.dubbo.interface: is missing"},
 		{dubbo, "interface: a.B", "to.dubbo.method: is missing"},

@@ -263,10 +263,24 @@ func (t *Target) Validate() error {
 	if !strings.Contains(t.Service, "{") && !reflect.DeepEqual(t.Discover, Discover{}) {
 		errs = append(errs, errors.New(`discover: has a meaning only for a service with a capture of the path, such as "{service}"`))
 	}
-	if t.Retries.Attempts < 0 {
+	errs = append(errs, t.Retries.validate()...)
+	return errors.Join(errs...)
+}
+
+func (r *Retries) validate() (errs []error) {
+	if r.Attempts < 0 {
 		errs = append(errs, errors.New("retries.attempts: must not be negative"))
 	}
-	return errors.Join(errs...)
+	words := []string{"connect", "reset", "timeout", "5xx"}
+	for i, on := range r.On {
+		if n, err := strconv.Atoi(on); err == nil && n >= 400 && n < 600 {
+			continue
+		}
+		if !contains(words, on) {
+			errs = append(errs, fmt.Errorf("retries.on[%d]: must be connect, reset, timeout, 5xx, or a status from 400 to 599, not %q", i, on))
+		}
+	}
+	return errs
 }
 
 // Validate checks the selection and the words.
@@ -283,6 +297,12 @@ func (s *Service) Validate() error {
 	}
 	if s.TLS != nil && (s.TLS.Cert == "") != (s.TLS.Key == "") {
 		errs = append(errs, errors.New("tls: cert and key go together"))
+	}
+	if !(s.RetryBudget.Share >= 0 && s.RetryBudget.Share <= 1) {
+		errs = append(errs, errors.New("retryBudget.share: must be from 0 to 1"))
+	}
+	if s.RetryBudget.MinPerSecond < 0 {
+		errs = append(errs, errors.New("retryBudget.minPerSecond: must not be negative"))
 	}
 	for key, n := range map[string]int{"max": s.Connections.Max, "pending": s.Connections.Pending} {
 		if n < 0 {

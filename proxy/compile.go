@@ -119,13 +119,13 @@ func (c *compiler) target(r *config.Route, built *compiled) (protocol.Handler, e
 		})
 		built.release = append(built.release, d.Close)
 		built.answered = append(built.answered, d.Answered())
-		return upstream.NewDynamicTarget(d, int64(to.Timeout), to.Retries.Attempts), nil
+		return upstream.NewDynamicTarget(d, upstream.TriesOf(to)), nil
 	}
 	svc, err := c.acquire(reg, name, built)
 	if err != nil {
 		return nil, err
 	}
-	return upstream.NewTarget(svc, int64(to.Timeout), to.Retries.Attempts), nil
+	return upstream.NewTarget(svc, upstream.TriesOf(to)), nil
 }
 
 // lease is one plan's hold on a service, shared by the routes that name it.

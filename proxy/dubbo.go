@@ -61,11 +61,11 @@ func (c *compiler) dubbo(r *config.Route, reg string, built *compiled) (protocol
 	if err != nil {
 		return nil, err
 	}
-	timeout, attempts := int64(to.Timeout), to.Retries.Attempts
-	target := upstream.NewTarget(svc, timeout, attempts)
+	tries := upstream.TriesOf(to)
+	target := upstream.NewTarget(svc, tries)
 	var part dubbo.Part
 	if open {
-		target = upstream.NewPartTarget(svc, timeout, attempts, route.Select)
+		target = upstream.NewPartTarget(svc, tries, route.Select)
 		part = target.Part
 	}
 	transcoder, err := dubbo.NewTranscoder(route, c.gateway.definition.of(c.gateway, reg), part)

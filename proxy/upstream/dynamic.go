@@ -235,9 +235,7 @@ func (d *Dynamic) Close() {
 }
 
 // NewDynamicTarget is NewTarget for a name that each request completes.
-func NewDynamicTarget(d *Dynamic, timeout int64, attempts int) *Target {
-	return &Target{to: d, timeout: timeout, attempts: attempts}
-}
+func NewDynamicTarget(d *Dynamic, tries Tries) *Target { return &Target{to: d, tries: tries} }
 
 // resolve implements resolver.
 func (d *Dynamic) resolve(ctx context.Context, req *protocol.Request) (*state, error) {

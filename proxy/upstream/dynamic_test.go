@@ -19,7 +19,7 @@ func (b *bed) dynamic(discover config.Discover) (*Dynamic, func(service string) 
 	b.t.Helper()
 	tpl, _ := ParseTemplate("{service}")
 	d := b.AcquireDynamic("r", "", tpl, discover, func(registry.ServiceName) config.Service { return defaults() })
-	h := NewDynamicTarget(d, int64(time.Second), 0)
+	h := NewDynamicTarget(d, tries(time.Second, 0))
 	return d, func(service string) (string, error) {
 		return askWith(h, &protocol.Request{Method: "GET", Path: "/", Version: protocol.HTTP11, Params: []protocol.Param{{Name: "service", Value: service}}})
 	}

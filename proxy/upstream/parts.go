@@ -15,8 +15,8 @@ type PartSelector func(req *protocol.Request) (group string, groupOK bool, versi
 
 // NewPartTarget is NewTarget for a Dubbo service that was acquired with "*" as its group or version: sel chooses among the
 // groups and versions that the registry knows.
-func NewPartTarget(svc *Service, timeout int64, attempts int, sel PartSelector) *Target {
-	return &Target{to: &partResolver{svc, sel}, timeout: timeout, attempts: attempts}
+func NewPartTarget(svc *Service, tries Tries, sel PartSelector) *Target {
+	return &Target{to: &partResolver{svc, sel}, tries: tries}
 }
 
 type partResolver struct {

@@ -23,6 +23,7 @@ type Service struct {
 	discovered prometheus.Observer
 	store      *Store
 	pool       balance.Pool
+	budget     budget
 	state      atomic.Pointer[state]
 	watch      *discovery.Subscription
 	answered   chan struct{} // closed when the registry has spoken for the first time
@@ -47,6 +48,19 @@ func (s *Service) Key() discovery.Key { return s.key }
 
 // Answered is closed when the registry has told the service's instances for the first time.
 func (s *Service) Answered() <-chan struct{} { return s.answered }
+
+// mayRetry takes one retry out of the service's budget.
+func (s *Service) mayRetry(now int64) bool {
+	return s.budget.take(now, s.requests(), s.settings.RetryBudget)
+}
+
+// requests is how many were sent to the instances that the service has now.
+func (s *Service) requests() (n uint64) {
+	for _, i := range s.state.Load().instances {
+		n += i.load.Requests()
+	}
+	return n
+}
 
 // resolve implements resolver.
 func (s *Service) resolve(context.Context, *protocol.Request) (*state, error) {

@@ -75,6 +75,14 @@ func key(name string) discovery.Key {
 	return discovery.Key{Registry: "r", Service: registry.App(name)}
 }
 
+// tries are a route's, with the document's defaults.
+func tries(timeout time.Duration, attempts int) Tries {
+	var to config.Target
+	to.SetDefaults()
+	to.Timeout, to.Retries.Attempts = timeout, attempts
+	return TriesOf(&to)
+}
+
 func defaults() config.Service {
 	var s config.Service
 	s.SetDefaults()
@@ -171,7 +179,7 @@ func TestFollowsTheRegistry(t *testing.T) {
 	b := newBed(t)
 	svc := b.acquire(key("s"), defaults())
 	defer b.Release(svc)
-	h := NewTarget(svc, 0, 0)
+	h := NewTarget(svc, tries(0, 0))
 	if _, err := ask(h, "GET"); protocol.AsError(err).Code != protocol.CodeNoInstance || !strings.Contains(err.Error(), "not told") {
 		t.Errorf("before the registry has spoken: %v", err)
 	}
@@ -197,7 +205,7 @@ func TestRefusedConnectionIsTriedElsewhereWhateverTheMethod(t *testing.T) {
 	svc := b.acquire(key("s"), defaults())
 	defer b.Release(svc)
 	until(t, svc, 2)
-	h := NewTarget(svc, 0, 1)
+	h := NewTarget(svc, tries(0, 1))
 	for i := range 50 {
 		req := &protocol.Request{Method: "POST", Path: "/", Version: protocol.HTTP11, Body: protocol.NewBytes([]byte("x")), ContentLength: 1}
 		if got, err := askWith(h, req); got != "200 alive" {
@@ -226,7 +234,7 @@ func TestWhatMayHaveRunIsOnlyRepeatedIfItMayBe(t *testing.T) {
 	svc := b.acquire(key("s"), defaults())
 	defer b.Release(svc)
 	until(t, svc, 1)
-	h := NewTarget(svc, 0, 2)
+	h := NewTarget(svc, tries(0, 2))
 	_, err := ask(h, "POST")
 	if e := protocol.AsError(err); e.Code != protocol.CodeUpstreamReset || e.Status != 502 || seen.Load() != 1 {
 		t.Errorf("POST: %v, %d tries", err, seen.Load())
@@ -254,7 +262,7 @@ func TestTimeoutIsNotRepeated(t *testing.T) {
 	defer b.Release(svc)
 	until(t, svc, 1)
 	began := time.Now()
-	_, err := ask(NewTarget(svc, int64(100*time.Millisecond), 3), "GET")
+	_, err := ask(NewTarget(svc, tries(100*time.Millisecond, 3)), "GET")
 	if e := protocol.AsError(err); e.Code != protocol.CodeUpstreamTimeout || e.Status != 504 {
 		t.Errorf("%v", err)
 	}
@@ -276,7 +284,7 @@ func TestTimeoutEndsWithTheHead(t *testing.T) {
 	svc := b.acquire(key("s"), defaults())
 	defer b.Release(svc)
 	until(t, svc, 1)
-	if got, err := ask(NewTarget(svc, int64(200*time.Millisecond), 0), "GET"); got != "200 ab" || err != nil {
+	if got, err := ask(NewTarget(svc, tries(200*time.Millisecond, 0)), "GET"); got != "200 ab" || err != nil {
 		t.Errorf("%q %v: a body that takes its time is not late", got, err)
 	}
 }
@@ -287,7 +295,7 @@ func TestLoadOutlivesBlipsAndPlans(t *testing.T) {
 	b.set(map[string][]static.Instance{"s": at(one)})
 	svc := b.acquire(key("s"), defaults())
 	until(t, svc, 1)
-	if _, err := ask(NewTarget(svc, 0, 0), "GET"); err != nil {
+	if _, err := ask(NewTarget(svc, tries(0, 0)), "GET"); err != nil {
 		t.Fatal(err)
 	}
 	b.set(map[string][]static.Instance{"s": at(refusing(t))})
@@ -367,12 +375,12 @@ func TestInstanceOfAnUnknownProtocolIsExcluded(t *testing.T) {
 	if len(st.Excluded) != 1 || !strings.Contains(st.Excluded[0].Reason, `"smtp" is not one of dubbo, http1, https`) {
 		t.Errorf("%+v", st.Excluded)
 	}
-	if got, err := ask(NewTarget(svc, 0, 0), "GET"); got != "200 ok" {
+	if got, err := ask(NewTarget(svc, tries(0, 0)), "GET"); got != "200 ok" {
 		t.Errorf("%q %v", got, err)
 	}
 	b.set(map[string][]static.Instance{"s": {{Address: "127.0.0.1:1", Weight: 1, Protocol: "smtp"}}})
 	until(t, svc, 0)
-	if _, err := ask(NewTarget(svc, 0, 0), "GET"); !strings.Contains(err.Error(), "speaks a protocol") {
+	if _, err := ask(NewTarget(svc, tries(0, 0)), "GET"); !strings.Contains(err.Error(), "speaks a protocol") {
 		t.Errorf("%v", err)
 	}
 }
@@ -384,7 +392,7 @@ func TestInFlightUntilTheAnswerIsClosed(t *testing.T) {
 	defer b.Release(svc)
 	until(t, svc, 1)
 	load := svc.state.Load().instances[0].load
-	resp, err := NewTarget(svc, 0, 0).Serve(context.Background(), &protocol.Request{Method: "GET", Path: "/", Version: protocol.HTTP11})
+	resp, err := NewTarget(svc, tries(0, 0)).Serve(context.Background(), &protocol.Request{Method: "GET", Path: "/", Version: protocol.HTTP11})
 	if err != nil || load.InFlight() != 1 {
 		t.Fatalf("%v, %d in flight", err, load.InFlight())
 	}
@@ -424,7 +432,7 @@ func TestOverloadedAnswersArePriced(t *testing.T) {
 	svc := b.acquire(key("s"), defaults())
 	defer b.Release(svc)
 	until(t, svc, 1)
-	if got, err := ask(NewTarget(svc, 0, 3), "GET"); got != "503 " {
+	if got, err := ask(NewTarget(svc, tries(0, 3)), "GET"); got != "503 " {
 		t.Errorf("%q %v: the service's own answer is passed on", got, err)
 	}
 	i := svc.status().Instances[0]
@@ -460,7 +468,7 @@ func TestPartsOfADubboService(t *testing.T) {
 		groupOK, versionOK bool
 	}
 	choose := func(w want) (part, error) {
-		target := NewPartTarget(svc, 0, 0, func(*protocol.Request) (string, bool, string, bool) {
+		target := NewPartTarget(svc, tries(0, 0), func(*protocol.Request) (string, bool, string, bool) {
 			return w.group, w.groupOK, w.version, w.versionOK
 		})
 		group, version, err := target.Part(&protocol.Request{})
@@ -494,7 +502,7 @@ func TestPartsOfADubboService(t *testing.T) {
 	if got, err := choose(want{}); err != nil || got != (part{}) {
 		t.Errorf("an empty group and version are what a caller gets who names none: %+v %v", got, err)
 	}
-	if _, _, err := NewTarget(svc, 0, 0).Part(&protocol.Request{}); err == nil {
+	if _, _, err := NewTarget(svc, tries(0, 0)).Part(&protocol.Request{}); err == nil {
 		t.Error("a plain target has no parts")
 	}
 }
@@ -538,7 +546,7 @@ func TestReleaseClosesConnections(t *testing.T) {
 	b.set(map[string][]static.Instance{"s": at(s.Listener.Addr().String())})
 	svc := b.acquire(key("s"), defaults())
 	until(t, svc, 1)
-	if _, err := ask(NewTarget(svc, 0, 0), "GET"); err != nil {
+	if _, err := ask(NewTarget(svc, tries(0, 0)), "GET"); err != nil {
 		t.Fatal(err)
 	}
 	if open.Load() != 1 {
@@ -555,7 +563,7 @@ func TestEventToFirstPick(t *testing.T) {
 	svc := b.acquire(key("a"), defaults())
 	defer b.Release(svc)
 	until(t, svc, 1)
-	h := NewTarget(svc, 0, 0)
+	h := NewTarget(svc, tries(0, 0))
 	if _, err := ask(h, "GET"); err != nil {
 		t.Fatal(err)
 	}
