@@ -170,7 +170,7 @@ func TestLearning(t *testing.T) {
 	r := runWith(t, c, asked{"tri://10.0.0.1:20881/b/rb": text("b", 20881)})
 	w := r.watch(registry.DubboService(users, "", ""))
 	shows(t, w, "dubbo://10.0.0.1:20880", "dubbo://10.0.0.1:20881")
-	if first := w.all[0]; len(first.Instances) != 2 {
+	if first := w.history()[0]; len(first.Instances) != 2 {
 		t.Errorf("the first push was half an answer: %+v", first)
 	}
 	r.complained("metadata of c, revision rc", "tri://10.0.0.1:20882", "connection refused")

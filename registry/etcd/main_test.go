@@ -163,6 +163,13 @@ func (p *pushes[T]) count() int {
 	return len(p.all)
 }
 
+// history is all that was pushed so far.
+func (p *pushes[T]) history() []T {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.all)
+}
+
 // until waits until the newest push satisfies a condition, and returns it.
 func (p *pushes[T]) until(what string, ok func(T) bool) T {
 	p.t.Helper()
