@@ -41,7 +41,7 @@ var errSaid = errors.New("said already")
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "sluice",
-		Short:         "A microservice gateway for Nacos and ZooKeeper",
+		Short:         "A microservice gateway for Nacos, ZooKeeper, Consul and Eureka",
 		Long:          "Sluice watches service registries, exposes the services behind them as plain HTTP, balances every\nrequest over their instances, and holds traffic inside flow-control rules.",
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -52,6 +52,9 @@ SIGHUP reads the file again and reopens the access log. SIGTERM and SIGINT stop 
 		if err != nil {
 			return say(cmd, err, data)
 		}
+		var tidying sync.WaitGroup
+		tidying.Go(func() { tidyMemory(cmd.Context()) })
+		defer tidying.Wait()
 		hup := make(chan os.Signal, 1)
 		signal.Notify(hup, syscall.SIGHUP)
 		defer signal.Stop(hup)

@@ -47,6 +47,7 @@ type Dialer struct {
 type connector struct {
 	dialer   *Dialer
 	settings *Settings
+	store    *Store // of which it is one of the open connectors while it has a client
 
 	made   atomic.Pointer[Client]
 	mu     sync.Mutex
@@ -72,6 +73,7 @@ func (c *connector) make(endpoint *discovery.Endpoint, load *balance.Load) Clien
 	}
 	made := c.dialer.Dial(endpoint, c.settings, load)
 	c.made.Store(&made)
+	c.store.opened(c)
 	return made
 }
 
@@ -80,6 +82,7 @@ func (c *connector) close(ctx context.Context) error {
 	c.closed = true
 	c.mu.Unlock()
 	if made := c.made.Load(); made != nil {
+		c.store.shut(c)
 		return (*made).Close(ctx)
 	}
 	return nil

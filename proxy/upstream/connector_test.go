@@ -22,7 +22,7 @@ func (c counting) Sweep(int64)                 { c.swept.Add(1) }
 
 func TestConnectorMakesOneClientWhenNeeded(t *testing.T) {
 	var made, closed, swept atomic.Int32
-	c := &connector{dialer: &Dialer{Dial: func(*discovery.Endpoint, *Settings, *balance.Load) Client {
+	c := &connector{store: newBed(t).Store, dialer: &Dialer{Dial: func(*discovery.Endpoint, *Settings, *balance.Load) Client {
 		made.Add(1)
 		return counting{&closed, &swept}
 	}}}

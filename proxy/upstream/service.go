@@ -136,7 +136,7 @@ func (s *Service) instance(endpoint *discovery.Endpoint, old *instance, appeared
 		return nil, err
 	}
 	return &instance{
-		endpoint: endpoint, service: s, connector: &connector{dialer: dialer, settings: &s.settings},
+		endpoint: endpoint, service: s, connector: &connector{dialer: dialer, settings: &s.settings, store: s.store},
 		load: s.store.load(s.key, endpoint.ID, appeared),
 	}, nil
 }
@@ -162,11 +162,5 @@ func (s *Service) close() {
 	s.closed = true
 	for _, i := range s.state.Load().instances {
 		s.store.leave(s.key, i)
-	}
-}
-
-func (s *Service) sweep(now int64) {
-	for _, i := range s.state.Load().instances {
-		i.connector.sweep(now)
 	}
 }

@@ -40,6 +40,11 @@ type Store struct {
 	services map[discovery.Key][]*Service            // one a way of treatment; more than one only while plans change
 	loads    map[discovery.Key]map[string]*loadEntry // by service and instance
 
+	// left are the loads of instances that nobody has, and open the connectors that have a client. What is done now and then
+	// is done for these alone: an instance that is only known costs nothing.
+	left map[loadKey]time.Time
+	open map[*connector]struct{}
+
 	// discovered is the time from the moment a registry told of an instance to its first request, by registry.
 	discovered *prometheus.HistogramVec
 }
@@ -47,7 +52,11 @@ type Store struct {
 type loadEntry struct {
 	balance.Load
 	refs int
-	left time.Time // when refs fell to 0
+}
+
+type loadKey struct {
+	service discovery.Key
+	id      string
 }
 
 // NewStore returns an empty Store. dialers is keyed by an endpoint's protocol.
@@ -60,6 +69,7 @@ func NewStore(logger *slog.Logger, catalogue *discovery.Catalogue, dialers map[s
 	return &Store{
 		ctx: ctx, cancel: cancel, logger: logger, catalogue: catalogue, dialers: byProtocol,
 		services: map[discovery.Key][]*Service{}, loads: map[discovery.Key]map[string]*loadEntry{},
+		left: map[loadKey]time.Time{}, open: map[*connector]struct{}{},
 		discovered: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "sluice_registry_event_to_first_pick_seconds",
 			Help:    "Time from a registry's telling of a new instance of a known service to the first request sent to it.",
@@ -134,11 +144,29 @@ func (s *Store) Run(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			s.forget(now)
-			for _, svc := range s.list() {
-				svc.sweep(protocol.Now())
+			for _, c := range s.connected() {
+				c.sweep(protocol.Now())
 			}
 		}
 	}
+}
+
+func (s *Store) opened(c *connector) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[c] = struct{}{}
+}
+
+func (s *Store) shut(c *connector) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, c)
+}
+
+func (s *Store) connected() []*connector {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.open))
 }
 
 func (s *Store) list() []*Service {
@@ -194,6 +222,7 @@ func (s *Store) load(key discovery.Key, id string, appeared time.Time) *balance.
 		e = &loadEntry{}
 		of[id] = e
 	}
+	delete(s.left, loadKey{key, id})
 	if e.refs++; e.refs == 1 && !appeared.IsZero() {
 		e.Appear(protocol.Now() - int64(time.Since(appeared)))
 	}
@@ -205,7 +234,7 @@ func (s *Store) releaseLoad(key discovery.Key, id string) {
 	defer s.mu.Unlock()
 	if e := s.loads[key][id]; e != nil {
 		if e.refs--; e.refs == 0 {
-			e.left = time.Now()
+			s.left[loadKey{key, id}] = time.Now()
 			e.SetDraining(false) // whoever comes back under this address is not the process that left
 		}
 	}
@@ -232,14 +261,14 @@ func (s *Store) Close(ctx context.Context) {
 func (s *Store) forget(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key, of := range s.loads {
-		for id, e := range of {
-			if e.refs == 0 && now.Sub(e.left) > remember {
-				delete(of, id)
-			}
+	for k, since := range s.left {
+		if now.Sub(since) <= remember {
+			continue
 		}
-		if len(of) == 0 {
-			delete(s.loads, key)
+		delete(s.left, k)
+		of := s.loads[k.service]
+		if delete(of, k.id); len(of) == 0 {
+			delete(s.loads, k.service)
 		}
 	}
 }

@@ -411,7 +411,7 @@ func (panicking) Close(context.Context) error                                   
 func TestPanicLeavesNoCount(t *testing.T) {
 	load := &balance.Load{}
 	dialer := &Dialer{Dial: func(*discovery.Endpoint, *Settings, *balance.Load) Client { return panicking{} }}
-	i := &instance{endpoint: &discovery.Endpoint{}, service: &Service{}, connector: &connector{dialer: dialer}, load: load}
+	i := &instance{endpoint: &discovery.Endpoint{}, service: &Service{}, connector: &connector{store: newBed(t).Store, dialer: dialer}, load: load}
 	func() {
 		defer func() { _ = recover() }()
 		_, _ = i.serve(context.Background(), &protocol.Request{}, protocol.Now())
