@@ -123,6 +123,11 @@ func (e *Encoder) Once(dst []byte, id protocol.Name, value string) []byte {
 	return e.literal(dst, 0x00, staticByID[id], id.String(), value)
 }
 
+// Known appends a field of a known name, which may go into the table.
+func (e *Encoder) Known(dst []byte, id protocol.Name, value string) []byte {
+	return e.field(dst, staticByID[id], id.String(), value)
+}
+
 // Field appends a regular field. The name may have upper-case letters, which are lowered. What was received as sensitive
 // stays so; credentials and short secrets never go into the table, where their length under an attacker's guesses could
 // betray them (RFC 7541 section 7.1.3).
@@ -139,7 +144,7 @@ func (e *Encoder) Field(dst []byte, f *protocol.Field) []byte {
 	case protocol.NameOther:
 		name := e.lower(f.Name)
 		return e.field(dst, staticByName[name], name, f.Value)
-	case protocol.NameContentLength, protocol.NameDate, protocol.NameXRequestID:
+	case protocol.NameContentLength, protocol.NameXRequestID:
 		return e.Once(dst, id, f.Value)
 	}
 	return e.field(dst, staticByID[id], id.String(), f.Value)

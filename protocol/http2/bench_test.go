@@ -1,0 +1,79 @@
+package http2
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"testing"
+
+	xnet "golang.org/x/net/http2"
+
+	"github.com/sluice-gateway/sluice/protocol"
+)
+
+// rawBench sends requests over one connection as fast as their answers come, streams at a time, with so little cost of its
+// own that what is measured is the server.
+func rawBench(b *testing.B, addr string, streams int) {
+	b.Helper()
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer nc.Close()
+	p := newPeer(b, nc)
+	p.greetServer()
+	p.out = appendWindowUpdate(p.out, 0, maxWindow-defaultWindow)
+	p.flush()
+	block := []byte{0x82, 0x86, 0x84, 0x01, 1, 'h'} // GET http / h
+	id, open := uint32(1), 0
+	b.ReportAllocs()
+	for done := 0; done < b.N; {
+		for ; open < streams; open++ {
+			p.out = appendFrame(p.out, len(block), frameHeaders, flagEndHeaders|flagEndStream, id)
+			p.out = append(p.out, block...)
+			id += 2
+		}
+		p.flush()
+		for first := true; first || p.buffered(); first = false {
+			f, _ := p.next()
+			if f.stream != 0 && f.has(flagEndStream) {
+				open--
+				done++
+			}
+		}
+	}
+}
+
+func hello(_ context.Context, req *protocol.Request) (*protocol.Response, error) {
+	return reply(req, 200, "hello"), nil
+}
+
+func BenchmarkServer(b *testing.B) {
+	_, addr := startServer(b, ServerConfig{}, hello)
+	b.Run("13", func(b *testing.B) { rawBench(b, addr, 13) })
+	b.Run("1", func(b *testing.B) { rawBench(b, addr, 1) })
+}
+
+func BenchmarkServerXNet(b *testing.B) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	srv := &xnet.Server{}
+	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "5")
+		_, _ = w.Write([]byte("hello"))
+	})
+	go func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go srv.ServeConn(nc, &xnet.ServeConnOpts{Handler: h})
+		}
+	}()
+	defer ln.Close()
+	b.Run("13", func(b *testing.B) { rawBench(b, ln.Addr().String(), 13) })
+	b.Run("1", func(b *testing.B) { rawBench(b, ln.Addr().String(), 1) })
+}
