@@ -16,6 +16,9 @@ type dubboWatch struct {
 	push    func(registry.Snapshot)
 	pushed  bool
 
+	inputs []*value // of the newest push
+	epoch  uint64   // of it
+
 	round     uint64
 	endpoints map[endpointKey]*endpoint // so that only new ones are made
 }
@@ -43,6 +46,8 @@ func (w *dubboWatch) build(v *view) error {
 	keys := []key{ // asked for together, read together
 		{providers, root + "/" + w.service.Name + "/providers"},
 		{children, root + "/" + w.service.Name + "/configurators"},
+		{children, root + "/" + w.service.Name + "/routers"},
+		{children, root + ruleFolder},
 		{content, root + "/mapping/" + w.service.Name},
 		{children, root + "/config/mapping/" + w.service.Name},
 	}
@@ -50,19 +55,30 @@ func (w *dubboWatch) build(v *view) error {
 	if err != nil {
 		return err
 	}
+	list := found[0].providers
 	if err := found[0].err; err != nil {
 		return fmt.Errorf("list %s: %w", keys[0].path, err)
 	}
 	for i := range found[1:] {
 		found[i+1] = v.optional(w.z, found[i+1], keys[i+1].path)
 	}
-	apps := appsOf(found[2].data, found[3].names)
+	apps := appsOf(found[4].data, found[5].names)
 	b := &snapshotBuilder{
-		snapshot: registry.Snapshot{Service: w.service, Instances: make([]registry.Instance, 0, found[0].providers.len())},
-		rules:    parseOverrides(found[1].names),
-		seen:     make(map[identity]int, found[0].providers.len()),
+		snapshot: registry.Snapshot{Service: w.service, Instances: make([]registry.Instance, 0, list.len())},
+		seen:     make(map[identity]int, list.len()),
 	}
-	w.addProviders(b, found[0].providers)
+	var rules []*value
+	if b.rules, rules, err = w.rules(v, found[1], found[2], found[3], list.applications(apps), &b.snapshot); err != nil {
+		return err
+	}
+	// A rule for somebody else wakes everybody.
+	found[3] = nil
+	inputs := append(found, rules...)
+	if len(apps) == 0 && w.epoch == v.epoch && slices.Equal(inputs, w.inputs) {
+		return nil
+	}
+	w.inputs, w.epoch = inputs, v.epoch
+	w.addProviders(b, list)
 	if err := w.addApps(v, b, apps); err != nil {
 		return err
 	}

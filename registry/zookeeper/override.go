@@ -6,49 +6,71 @@ import (
 	"github.com/sluice-gateway/sluice/registry"
 )
 
-// overrides are the rules that operators hang below an interface (override:// nodes, written by Dubbo's consoles): of
-// all that they can say, whether a provider is disabled, and its weight. The rules of Dubbo 2.7 and later that stand in
-// its configuration centre (/dubbo/config) are not read.
-type overrides []*dubboURL
+// override is a rule that operators set for providers: of all that it can say, whether they are disabled, and their
+// weight.
+type override struct {
+	url *dubboURL // whom it is for, and what it sets
+	// exact says that group and version are those of the rule even where they are empty.
+	exact bool
+}
 
-// parseOverrides reads the children of an interface's configurators; what makes no sense is left out, as Dubbo does.
-func parseOverrides(names []string) overrides {
-	var all overrides
+// overrides are applied one after the other.
+type overrides []override
+
+// only is why a rule, or a part of it, is left out.
+const only = "not applied: of Dubbo's rules only weight and disabled are"
+
+// parseOverrides reads the children of an interface's configurators (override:// nodes, as Dubbo before 2.7 and its older
+// consoles write them); what makes no sense is left out, as Dubbo does. It returns the names of those that say more than
+// is applied.
+func parseOverrides(names []string) (all overrides, more []string) {
 	for _, name := range names {
 		u, err := parseURL(name)
 		if err != nil || u.protocol != "override" || isFalse(u.params["enabled"]) {
 			continue
 		}
-		all = append(all, u)
+		all = append(all, override{url: u})
+		for key := range u.params {
+			switch key {
+			case "weight", "disabled", "enabled", "group", "version", "application", "category", "dynamic", "side", "compatible_config", "configVersion":
+				continue
+			}
+			more = append(more, name)
+			break
+		}
 	}
-	return all
+	return all, more
 }
 
-// apply changes an instance as the rules say, in the order of their names.
+// apply changes an instance as the rules say.
 func (o overrides) apply(i *registry.Instance) {
-	for _, u := range o {
-		if !overrideMatches(u, i) {
+	for _, r := range o {
+		if !r.matches(i) {
 			continue
 		}
-		if d, ok := u.params["disabled"]; ok {
+		if d, ok := r.url.params["disabled"]; ok {
 			i.Disabled = isTrue(d)
 		}
-		if w, err := strconv.Atoi(u.params["weight"]); err == nil {
+		if w, err := strconv.Atoi(r.url.params["weight"]); err == nil {
 			i.Weight = min(max(float64(w), 0)/100, 1e9)
 		}
 	}
 }
 
-// overrideMatches compares host, port, group, version and application, each of which may be left open.
-func overrideMatches(u *dubboURL, i *registry.Instance) bool {
+// matches compares host, port, group, version and application, each of which may be left open.
+func (r override) matches(i *registry.Instance) bool {
+	u := r.url
 	switch {
 	case u.host != "0.0.0.0" && u.host != "" && u.host != i.Host:
 		return false
 	case u.port != 0 && u.port != i.Port:
 		return false
+	case !leftOpenOr(u.params["application"], i.Metadata["application"]):
+		return false
+	case r.exact:
+		return u.params["group"] == i.Group && u.params["version"] == i.Version
 	}
-	return leftOpenOr(u.params["group"], i.Group) && leftOpenOr(u.params["version"], i.Version) &&
-		leftOpenOr(u.params["application"], i.Metadata["application"])
+	return leftOpenOr(u.params["group"], i.Group) && leftOpenOr(u.params["version"], i.Version)
 }
 
 func leftOpenOr(rule, value string) bool { return rule == "" || rule == "*" || rule == value }

@@ -34,13 +34,14 @@ func TestOverrideRules(t *testing.T) {
 		"override://0.0.0.0/a.S?timeout=5000&mock=force:return+null": {1, false},
 	} {
 		i := registry.Instance{Host: "192.0.2.1", Port: 20880, Weight: 1, Group: "g", Version: "1", Metadata: map[string]string{"application": "app"}}
-		parseOverrides([]string{encode(rule)}).apply(&i)
+		rules, _ := parseOverrides([]string{encode(rule)})
+		rules.apply(&i)
 		if i.Weight != c.weight || i.Disabled != c.disabled {
 			t.Errorf("%s: weight %v, disabled %v; want %v, %v", rule, i.Weight, i.Disabled, c.weight, c.disabled)
 		}
 	}
-	if n := len(parseOverrides([]string{"%", "", "x", encode("empty://0.0.0.0/a")})); n != 0 {
-		t.Errorf("%d rules out of garbage", n)
+	if rules, more := parseOverrides([]string{"%", "", "x", encode("empty://0.0.0.0/a")}); len(rules)+len(more) != 0 {
+		t.Errorf("%d rules out of garbage", len(rules))
 	}
 }
 

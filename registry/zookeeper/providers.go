@@ -32,7 +32,23 @@ func (l *providerList) len() int {
 	return len(l.all)
 }
 
-// names is every name's place in a list, none in none.
+// applications are those that have a provider in the list, and those of names.
+func (l *providerList) applications(names []string) map[string]struct{} {
+	apps := make(map[string]struct{}, len(names)+1)
+	for _, name := range names {
+		apps[name] = struct{}{}
+	}
+	if l != nil {
+		for _, p := range l.all {
+			if app := p.instance.Metadata["application"]; app != "" {
+				apps[app] = struct{}{}
+			}
+		}
+	}
+	return apps
+}
+
+// byName finds what is known of a name by its hash.
 func (l *providerList) byName() map[[sha256.Size / 2]byte]*provider {
 	known := make(map[[sha256.Size / 2]byte]*provider, l.len())
 	if l != nil {

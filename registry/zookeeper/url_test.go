@@ -111,7 +111,7 @@ func FuzzProviderURL(f *testing.F) {
 		if err := i.Validate(); err != nil {
 			t.Errorf("%q gave an instance that cannot be used: %v", name, err)
 		}
-		for _, o := range parseOverrides([]string{name}) {
+		for _, o := range first(parseOverrides([]string{name})) {
 			t.Errorf("a provider taken for an override: %+v", o)
 		}
 	})
@@ -123,7 +123,7 @@ func FuzzOverride(f *testing.F) {
 	f.Add(encode("override:///a.S?weight=99999999999999"))
 	f.Fuzz(func(t *testing.T, name string) {
 		i := registry.Instance{Host: "192.0.2.1", Port: 20880, Weight: 1}
-		parseOverrides([]string{name}).apply(&i)
+		first(parseOverrides([]string{name})).apply(&i)
 		if err := i.Validate(); err != nil {
 			t.Errorf("%q made an instance useless: %v", name, err)
 		}
