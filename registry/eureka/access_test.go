@@ -69,7 +69,7 @@ func TestTLS(t *testing.T) {
 	right.noErrors()
 	wrong := newRig(t, e.URL(), func(c *Config) { c.TLS = &registry.TLS{CA: ca.File()} })
 	wrong.awaitError(e.URL()+": ", "127.0.0.1", "tls.serverName")
-	stranger := newRig(t, e.URL())
+	stranger := newRig(t, e.URL(), func(c *Config) { c.TLS = &registry.TLS{ServerName: "eureka.example"} })
 	stranger.awaitError(e.URL()+": ", "unknown authority", "tls.ca")
 	plain := newRig(t, strings.Replace(e.URL(), "https", "http", 1))
 	plain.awaitError("400")

@@ -34,6 +34,7 @@ func EurekaArgs(args ...string) Option {
 // eurekaOptions are what only a Eureka understands.
 type eurekaOptions struct {
 	production bool
+	peer       string // the other server's URL
 	args       []string
 }
 
@@ -58,12 +59,7 @@ func StartEurekaPeers(tb testing.TB, opts ...Option) (first, second *Eureka) {
 	var servers [2]*Eureka
 	for n := range servers {
 		o := collect(opts)
-		o.eureka.args = append([]string{
-			// At the start everything is copied from the peer.
-			"--eureka.client.fetch-registry=true",
-			"--eureka.server.registry-sync-retries=2", "--eureka.server.registry-sync-retry-wait-ms=100",
-			"--eureka.client.service-url.defaultZone=" + peerURL(o, blocks[1-n].Port(1)),
-		}, o.eureka.args...)
+		o.eureka.peer = peerURL(o, blocks[1-n].Port(1))
 		servers[n] = private(tb, func(ctx context.Context) (*Eureka, error) { return startEureka(ctx, blocks[n], o) })
 	}
 	return servers[0], servers[1]
@@ -147,6 +143,17 @@ func (e *Eureka) arguments(jar string) []string {
 			"--eureka.server.delta-retention-timer-interval-in-ms=1000",
 			"--eureka.server.retention-time-in-m-s-in-delta-queue=5000",
 		)
+	}
+	if e.opts.eureka.peer != "" {
+		args = append(args,
+			"--eureka.client.service-url.defaultZone="+e.opts.eureka.peer,
+			// At the start everything is copied from the peer.
+			"--eureka.client.fetch-registry=true",
+			"--eureka.server.registry-sync-retries=2", "--eureka.server.registry-sync-retry-wait-ms=100",
+		)
+	} else {
+		// A server that names no peer tells everything to localhost:8761. It knows itself by its host alone.
+		args = append(args, "--eureka.client.service-url.defaultZone="+e.URL(), "--eureka.instance.hostname=127.0.0.1")
 	}
 	if e.opts.user != "" {
 		args = append(args, "--spring.profiles.active=secured",
