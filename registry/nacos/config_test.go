@@ -1,6 +1,8 @@
 package nacos
 
 import (
+	"net"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -84,6 +86,32 @@ func TestEndpoints(t *testing.T) {
 			t.Errorf("%s: %s %s %v", address, http, grpc, err)
 		}
 	}
+}
+
+// FuzzEndpoints: what is taken as an address can be dialled, and written as a URL.
+func FuzzEndpoints(f *testing.F) {
+	for _, seed := range []string{"127.0.0.1:8848", "nacos", "[::1]:80", "https://n:443/", "http://", "a:b:c", "h:65535", "h:-1"} {
+		f.Add(seed)
+	}
+	c := Default()
+	f.Fuzz(func(t *testing.T, address string) {
+		http, grpc, err := c.endpoints(address)
+		if err != nil {
+			return
+		}
+		for _, a := range []string{http, grpc} {
+			if _, _, err := net.SplitHostPort(a); err != nil {
+				t.Errorf("%q becomes %q: %v", address, a, err)
+			}
+		}
+		base, err := c.loginBase(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u, err := url.Parse(base); err != nil || u.Host != http || u.User != nil {
+			t.Errorf("%q becomes %q: %v", address, base, err)
+		}
+	})
 }
 
 func TestReadme(t *testing.T) {

@@ -3,6 +3,7 @@ package nacos
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -29,6 +30,9 @@ func (c *Config) endpoints(address string) (http, grpc string, err error) {
 		return "", "", fmt.Errorf("%q: %w", address, err)
 	}
 	http = probe.Address()
+	if u, err := url.Parse("http://" + http); err != nil || u.Host != http {
+		return "", "", fmt.Errorf("%q: host %q is not a name or an address", address, host)
+	}
 	probe.Port += c.GRPCPortOffset
 	if err := probe.Validate(); err != nil {
 		return "", "", fmt.Errorf("%q: grpcPortOffset %d: %w", address, c.GRPCPortOffset, err)

@@ -62,6 +62,33 @@ func TestFailover(t *testing.T) {
 	}
 }
 
+// TestServerSendsUsAway: a real server that asks for another connection, to an address of its own mind, gets one, and
+// costs no state.
+func TestServerSendsUsAway(t *testing.T) {
+	r := newRig(t, shared(t).Addr())
+	name := uniq(t, "svc")
+	if err := shared(t).Register(t.Context(), testbed.Instance{Service: name, IP: "10.0.0.1", Port: 80}); err != nil {
+		t.Fatal(err)
+	}
+	p := r.watch(registry.App(name))
+	p.until("the instance", has("10.0.0.1:80"))
+	for _, to := range []string{"", "192.0.2.1:8848"} {
+		n := len(p.seen())
+		if err := shared(t).ResetConnections(t.Context(), to); err != nil {
+			t.Fatal(err)
+		}
+		within(t, "a confirmation over another connection", func() bool { return len(p.seen()) > n })
+		if !r.sawError(errReset.Error() + map[bool]string{true: ", to " + to}[to != ""]) {
+			t.Errorf("it was not said that the server sent us to %q", to)
+		}
+		for _, s := range p.seen()[n:] {
+			if len(s.Instances) != 1 {
+				t.Errorf("pushed %+v", s)
+			}
+		}
+	}
+}
+
 // TestNameMoves: a name that leads to another address after its server has moved is looked up again.
 func TestNameMoves(t *testing.T) {
 	web, rpc, behind := front(t, shared(t).Addr(), nil)

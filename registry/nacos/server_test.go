@@ -162,12 +162,14 @@ func TestServiceListIsPushed(t *testing.T) {
 	})
 	p := newProvider(t, shared(t).Addr())
 	name := registry.ServiceName{Name: uniq(t, "svc"), Group: "DEFAULT_GROUP"}
-	began := time.Now()
 	p.register(name.Name, "10.0.0.1", 80, nil)
+	began := time.Now()
 	p.register("providers:"+uniq(t, "I")+":1.0:g", "10.0.0.1", 20880, nil)
 	p.register("consumers:"+uniq(t, "I")+":1.0:g", "10.0.0.1", 0, nil)
 	set.until("the new service", lists(name))
-	t.Logf("listed after %v", time.Since(began))
+	if d := time.Since(began); d > time.Second {
+		t.Errorf("listed after %v, want 1s at most", d)
+	}
 	got := set.until("the interface", lists(registry.DubboService(uniq(t, "I"), "g", "1.0")))
 	for _, s := range got.Services {
 		if s.Name == "consumers:"+uniq(t, "I")+":1.0:g" {

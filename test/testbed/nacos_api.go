@@ -157,24 +157,6 @@ func (n *Nacos) CreateNamespace(ctx context.Context, id string) error {
 	return nil
 }
 
-// DeleteService removes a service that has no instances; the server itself does so after a minute.
-func (n *Nacos) DeleteService(ctx context.Context, group, service string) error {
-	form := Instance{Group: group, Service: service}.serviceForm()
-	if err := n.do(ctx, http.MethodDelete, "/v3/admin/ns/service", form); err != nil {
-		return fmt.Errorf("delete service %s: %w", service, err)
-	}
-	return nil
-}
-
-// Hosts is the server's own list of a service's instances, as JSON.
-func (n *Nacos) Hosts(ctx context.Context, group, service string) (string, error) {
-	answer, err := n.call(ctx, http.MethodGet, "/v3/admin/ns/instance/list", Instance{Group: group, Service: service}.serviceForm())
-	if err != nil {
-		return "", fmt.Errorf("list %s: %w", service, err)
-	}
-	return string(answer), nil
-}
-
 // PublishConfig stores a configuration, which the server pushes to its listeners. Namespace "" is public.
 func (n *Nacos) PublishConfig(ctx context.Context, namespace, group, dataID, content string) error {
 	form := url.Values{"groupName": {group}, "dataId": {dataID}, "content": {content}}
@@ -203,20 +185,6 @@ func (n *Nacos) DeleteConfig(ctx context.Context, namespace, group, dataID strin
 const codeExists = 21007
 
 var errExists = errors.New("it exists already")
-
-// CreateUser adds a user who has no rights.
-func (n *Nacos) CreateUser(ctx context.Context, name, password string) error {
-	if err := n.do(ctx, http.MethodPost, "/v3/auth/user", url.Values{"username": {name}, "password": {password}}); err != nil {
-		return fmt.Errorf("create user %s: %w", name, err)
-	}
-	return nil
-}
-
-// Login gets the administrator a new token, which is needed after the secret that signs tokens was changed.
-func (n *Nacos) Login(ctx context.Context) (err error) {
-	n.token, err = n.login(ctx)
-	return err
-}
 
 // do sends one administration call; anything but HTTP 200 with code 0 is an error that holds the server's answer.
 func (n *Nacos) do(ctx context.Context, method, path string, form url.Values) error {
