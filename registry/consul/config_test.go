@@ -14,6 +14,8 @@ import (
 
 func formatFloat(f float64) string { return strconv.FormatFloat(f, 'f', 6, 64) }
 
+func formatInt(n int) string { return strconv.Itoa(n) }
+
 func TestEndpoints(t *testing.T) {
 	for address, want := range map[string]string{
 		"consul.example.com":               "http://consul.example.com:8500",

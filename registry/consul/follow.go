@@ -128,12 +128,10 @@ func (f *following[T]) exchange(ctx context.Context, blocking bool) (answer T, m
 		wait := s.consul.config.Wait
 		limit = wait + wait/16 + 7*time.Second
 	} else {
-		select {
-		case s.read <- struct{}{}:
-			defer func() { <-s.read }()
-		case <-ctx.Done():
-			return answer, nil, ctx.Err()
+		if err := s.read.take(ctx); err != nil {
+			return answer, nil, err
 		}
+		defer s.read.give()
 	}
 	ctx, done := s.begin(ctx, limit)
 	defer done()
@@ -159,7 +157,7 @@ func (f *following[T]) fail(ctx context.Context, err error) {
 	case ofServer, ofToken:
 		s.suspect(err)
 	case ofLimit:
-		s.gate.shrink()
+		s.fewer()
 		s.consul.complain(err)
 	case ofQuestion:
 		s.consul.complain(err)

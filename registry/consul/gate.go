@@ -24,6 +24,8 @@ type gate struct {
 	full  func(watches int, every time.Duration) // told once
 	told  bool
 	users int
+
+	shrunk time.Time
 }
 
 func newGate(seats int, full func(int, time.Duration)) *gate {
@@ -53,9 +55,16 @@ func (g *gate) interval() time.Duration {
 // wait returns true when the watch may ask a blocking query, and false when it is time to look by a plain read. last is when
 // it was answered last.
 func (s *seat) wait(ctx context.Context, last time.Time) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
 	g := s.gate
 	g.mu.Lock()
-	if s.held {
+	if s.held { // perhaps given while the watch looked by a plain read
+		select {
+		case <-s.grant:
+		default:
+		}
 		g.mu.Unlock()
 		return true, nil
 	}
@@ -127,12 +136,17 @@ func (g *gate) giveBack() {
 	next.grant <- struct{}{}
 }
 
-// shrink takes a tenth of the seats away, since the server said that they are too many, and returns how many are left.
-func (g *gate) shrink() int {
+// shrink takes a quarter of the seats away, since the server said that they are too many. It does so once a second: many
+// questions are refused together, and a seat is free only when its answer has come. It reports whether it did.
+func (g *gate) shrink() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	less := min(max(1, g.seats/10), g.seats-1)
+	if time.Since(g.shrunk) < time.Second {
+		return false
+	}
+	g.shrunk = time.Now()
+	less := min(max(1, g.seats/4), g.seats-1)
 	g.seats -= less
 	g.free -= less
-	return g.seats
+	return true
 }

@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// laneStreams is how many requests share a connection of HTTP/2. Go's servers, and so Consul, allow 250.
-const laneStreams = 200
+// laneStreams is how many requests share a connection of HTTP/2. Consul allows 250, but net/http takes it for 100 until it
+// has read the server's settings, and dials again for the request beyond.
+const laneStreams = 100
 
 // lanes are the connections to one server.
 //
@@ -23,7 +24,7 @@ const laneStreams = 200
 type lanes struct {
 	tls     *tls.Config
 	connect time.Duration
-	idle    int // connections kept without a request
+	most    int // connections over HTTP/1.1
 
 	multiplexed atomic.Bool // the newest answer came over HTTP/2
 
@@ -42,8 +43,8 @@ type lane struct {
 	warm      bool // it has, or had, a connection
 }
 
-func newLanes(config *tls.Config, connect time.Duration, idle int) *lanes {
-	l := &lanes{tls: config, connect: connect, idle: idle, conns: map[net.Conn]struct{}{}, ended: make(chan struct{})}
+func newLanes(config *tls.Config, connect time.Duration, most int) *lanes {
+	l := &lanes{tls: config, connect: connect, most: most, conns: map[net.Conn]struct{}{}, ended: make(chan struct{})}
 	l.cond.L = &l.mu
 	return l
 }
@@ -122,11 +123,22 @@ func (l *lanes) give(lane *lane, ok bool) {
 // http2 reports whether the server speaks HTTP/2; it must have answered.
 func (l *lanes) http2() bool { return l.multiplexed.Load() }
 
-// settle says, after the first answer, how to go on.
+// settle says, after the first answer and before the next request, how to go on.
 func (l *lanes) settle(http2 bool) {
+	if http2 {
+		return
+	}
+	// net/http dials for a request even while one of its connections becomes free, so they have to be bounded here. For
+	// HTTP/2 that bound does not mean what it says.
+	bounded := l.transport()
+	bounded.MaxConnsPerHost = l.most
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.single = !http2
+	first := l.all
+	l.single, l.all = true, []*lane{{transport: bounded, warm: true}}
+	l.mu.Unlock()
+	for _, lane := range first {
+		lane.transport.CloseIdleConnections()
+	}
 }
 
 func (l *lanes) transport() *http.Transport {
@@ -136,7 +148,7 @@ func (l *lanes) transport() *http.Transport {
 		TLSClientConfig:        l.tls.Clone(),
 		TLSHandshakeTimeout:    l.connect,
 		ForceAttemptHTTP2:      true,
-		MaxIdleConnsPerHost:    l.idle,
+		MaxIdleConnsPerHost:    l.most,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},

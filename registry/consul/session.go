@@ -17,7 +17,10 @@ const (
 	readersHTTP2 = 64
 )
 
-// pollsHTTP2 bounds blocking queries over HTTP/2: fifty connections.
+// spare connections over HTTP/1.1 are for the list of services, the guard, a registration.
+const spare = 4
+
+// pollsHTTP2 bounds blocking queries over HTTP/2: a hundred connections.
 const pollsHTTP2 = 10_000
 
 // session is the use of one server with one token.
@@ -27,7 +30,7 @@ type session struct {
 	wire   *wire
 	api    *api.Client
 	gate   *gate
-	read   chan struct{}   // slots of plain reads
+	read   *slots          // of plain reads
 	ctx    context.Context //nolint:containedctx // the life of the session: every question of it ends with it
 	end    context.CancelFunc
 	faults chan error // newest trouble that concerns the server
@@ -50,7 +53,7 @@ func (c *consul) open(ctx context.Context, at endpoint) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.probe(ctx); err != nil {
+	if _, err := s.probe(ctx); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -60,7 +63,7 @@ func (c *consul) open(ctx context.Context, at endpoint) (*session, error) {
 		seats, slots = pollsHTTP2, readersHTTP2
 	}
 	s.wire.lanes.settle(http2)
-	s.gate, s.read = newGate(seats, s.crowded), make(chan struct{}, slots)
+	s.gate, s.read = newGate(seats, s.crowded), newSlots(slots)
 	return s, nil
 }
 
@@ -71,7 +74,7 @@ func (c *consul) session(ctx context.Context, at endpoint, token string) (*sessi
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	s := &session{consul: c, at: at, faults: make(chan error, 1)}
-	s.wire = &wire{config: c.config, token: token, lanes: newLanes(tls, c.config.Timeouts.Connect, c.config.MaxPolls+readers+2)}
+	s.wire = &wire{config: c.config, token: token, lanes: newLanes(tls, c.config.Timeouts.Connect, c.config.MaxPolls+readers+spare)}
 	if s.api, err = s.wire.client(at); err != nil {
 		return nil, err
 	}
@@ -110,15 +113,15 @@ func (s *session) options(ctx context.Context) *api.QueryOptions {
 }
 
 // probe asks whether the server has a leader and takes the token.
-func (s *session) probe(ctx context.Context) error {
+func (s *session) probe(ctx context.Context) (reach, error) {
 	ctx, done := s.begin(ctx, s.consul.config.Timeouts.Request)
 	defer done()
 	err := s.examine(ctx)
-	if err != nil {
-		_, err = s.consul.config.advise(err)
-		return fmt.Errorf("%s: %w", s.at, err)
+	if err == nil {
+		return 0, nil
 	}
-	return nil
+	reach, err := s.consul.config.advise(err)
+	return reach, fmt.Errorf("%s: %w", s.at, err)
 }
 
 func (s *session) examine(ctx context.Context) error {
@@ -158,15 +161,25 @@ func (s *session) guard(ctx context.Context) error {
 		if token, err := s.consul.config.readToken(); err == nil && token != s.wire.token {
 			return errNewToken
 		}
-		if err := s.probe(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		reach, err := s.probe(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && reach == ofLimit: // it lives, and has enough of us
+			s.fewer()
+			s.consul.complain(err)
+		case err != nil:
 			return err
-		}
-		if fault != nil { // the server is well, the trouble stays
+		case fault != nil: // the server is well, the trouble stays
 			s.consul.complain(fault)
 		}
+	}
+}
+
+// fewer makes do with less at a time, since the server said that it is too much.
+func (s *session) fewer() {
+	if s.gate.shrink() {
+		s.read.shrink()
 	}
 }
 

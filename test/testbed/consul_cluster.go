@@ -34,7 +34,7 @@ func StartConsulCluster(tb testing.TB, opts ...Option) *ConsulCluster {
 		if err := c.prepare(joins); err != nil {
 			tb.Fatal(err)
 		}
-		starts.Go(func() error { return c.start(tb.Context(), true) })
+		starts.Go(func() error { return c.launch(tb.Context()) })
 	}
 	if err := starts.Wait(); err != nil {
 		tb.Fatal(err)
