@@ -21,6 +21,9 @@ const (
 	lastDelay  = 2 * time.Second
 )
 
+// maxLogged bounds the troubles that are remembered as logged.
+const maxLogged = 100
+
 // refusalsEach is how often each server may refuse the handshake before the state that it may have lost is forgotten.
 const refusalsEach = 3
 
@@ -42,7 +45,7 @@ type zooKeeper struct {
 
 	mu     sync.Mutex
 	state  registry.State
-	logged string // the newest trouble, so that the log says it once
+	logged map[string]struct{} // the troubles in this state, so that the log says each once
 }
 
 func newZooKeeper(c *Config, opts registry.Options, secure *tls.Config) *zooKeeper {
@@ -168,14 +171,30 @@ func (z *zooKeeper) try(ctx context.Context, t target) (*session, error) {
 }
 
 func (z *zooKeeper) report(state registry.State, err error) {
-	line := ""
-	if err != nil {
-		line = err.Error()
-	}
 	z.mu.Lock()
-	changed := state != z.state || line != z.logged
-	z.state, z.logged = state, line
-	z.mu.Unlock()
+	defer z.mu.Unlock()
+	z.tell(state, err)
+}
+
+// complain reports trouble that does not change the state.
+func (z *zooKeeper) complain(err error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.tell(z.state, err)
+}
+
+// tell reports under the mutex: a state that is over must not be told after the one that came next.
+func (z *zooKeeper) tell(state registry.State, err error) {
+	changed := state != z.state || z.logged == nil
+	if changed || len(z.logged) > maxLogged {
+		z.logged = make(map[string]struct{})
+	}
+	if err != nil {
+		if _, known := z.logged[err.Error()]; !known {
+			z.logged[err.Error()], changed = struct{}{}, true
+		}
+	}
+	z.state = state
 	switch {
 	case err != nil && changed:
 		z.opts.Logger.Warn("trouble with ZooKeeper", "state", state.String(), "error", err)
@@ -183,14 +202,6 @@ func (z *zooKeeper) report(state registry.State, err error) {
 		z.opts.Logger.Info("connected to ZooKeeper")
 	}
 	z.opts.Report(state, err)
-}
-
-// complain reports trouble that does not change the state.
-func (z *zooKeeper) complain(err error) {
-	z.mu.Lock()
-	state := z.state
-	z.mu.Unlock()
-	z.report(state, err)
 }
 
 // cannotWatch reports why something cannot be watched.
