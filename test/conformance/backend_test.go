@@ -60,12 +60,6 @@ func (b *backend) close() {
 	<-b.done
 }
 
-// crash ends it without a word: connections are cut, running requests with them.
-func (b *backend) crash() {
-	_ = b.server.Close()
-	<-b.done
-}
-
 func (b *backend) firstAsked() (time.Time, bool) {
 	at := b.first.Load()
 	return time.Unix(0, at), at != 0

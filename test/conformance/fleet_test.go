@@ -129,15 +129,16 @@ func (f *fleet) again(ctx context.Context) error {
 	return nil
 }
 
-// churn lets one come and the oldest go, at every interval, until the function that it returns is called.
+// churn lets one come and the oldest go, at every interval, until the function that it returns is called. What was begun
+// then is ended first, however long the registry takes.
 func (f *fleet) churn(interval time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
+	enough, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		for {
 			select {
-			case <-ctx.Done():
+			case <-enough:
 				return
 			case <-time.After(interval):
 			}
@@ -145,8 +146,10 @@ func (f *fleet) churn(interval time.Duration) (stop func()) {
 			if err == nil {
 				err = f.leave(ctx, f.registered()[0])
 			}
-			if err != nil && ctx.Err() == nil {
-				f.t.Errorf("churn: %v", err)
+			if err != nil {
+				if ctx.Err() == nil {
+					f.t.Errorf("churn: %v", err)
+				}
 				return
 			}
 		}
@@ -154,6 +157,12 @@ func (f *fleet) churn(interval time.Duration) (stop func()) {
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {
+			close(enough)
+			select {
+			case <-done:
+			case <-time.After(patience):
+				f.t.Errorf("churn: the registry takes no write within %v", patience)
+			}
 			cancel()
 			<-done
 		})

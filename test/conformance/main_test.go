@@ -12,6 +12,7 @@ package conformance
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"testing"
 
@@ -35,5 +36,18 @@ func onlyFull(t testing.TB) {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	goleak.VerifyTestMain(testbed.After(m, shared.stop))
+	if err := flag.Set("test.parallel", "5"); err != nil { // the kinds, side by side: tests mostly wait for their servers
+		panic(err)
+	}
+	goleak.VerifyTestMain(testbed.After(m, shared.stop, publish))
+}
+
+// publish writes the guide's tables, when that was asked for.
+func publish() {
+	if !*update {
+		return
+	}
+	if err := results.write(guide); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 }

@@ -66,7 +66,7 @@ func TestLoad(t *testing.T) {
 
 // play runs one scenario: all requests must be answered, what changed must be followed, and the end must be noticed.
 func play(t *testing.T, b *bed, s scenario) {
-	st := setStage(t, b)
+	st := setStage(t, b, "")
 	began := time.Now()
 	st.churn = st.fleet.churn(time.Second)
 	st.sleep(2 * time.Second)
@@ -76,40 +76,51 @@ func play(t *testing.T, b *bed, s scenario) {
 		r.recovered = st.recovered(over)
 	}
 	st.sleep(3 * time.Second)
-	st.churn()
-	st.settled()
-	st.load.wantNoFailure(t)
+	st.calm()
+	st.conclude(s.name, began, r)
+}
+
+// conclude ends the load, which must be without a failure, and notes what was measured.
+func (st *stage) conclude(row string, began time.Time, r result) {
+	st.Helper()
+	st.load.wantNoFailure(st)
 	r.requests, r.failed = st.load.total, len(st.load.failures)
 	var what string
 	r.stale, what = st.fleet.stale(began)
-	t.Logf("slowest request %v; longest stale: %s", st.load.slowest.Round(time.Millisecond), what)
-	results.note(t, "faults", s.name, b.kind.name, r.String())
+	st.Logf("slowest request %v; longest stale: %s", st.load.slowest.Round(time.Millisecond), what)
+	results.note(st, "faults", row, st.bed.kind.name, r.String())
 }
 
-func setStage(t *testing.T, b *bed) *stage {
+// setStage starts everything, with pairs more in the registry's section, and lets the load begin.
+func setStage(t *testing.T, b *bed, more string) *stage {
 	t.Helper()
-	service := b.named("orders")
 	st := &stage{T: t, bed: b, link: b.link(t)}
-	st.fleet = newFleet(t, b.writer, service, size)
-	st.gateway = startGateway(t, st.document(service))
+	st.fleet = newFleet(t, b.writer, b.named("orders"), size)
+	st.gateway = startGateway(t, st.document(more))
 	st.gateway.untilReady()
-	until(t, "all instances are in use", func() string { return fmt.Sprint(st.gateway.status()) }, func() bool {
-		return st.gateway.instances(service) == size
-	})
+	st.settled()
 	st.load = st.gateway.load("/orders")
 	return st
 }
 
 // document has one route for the fleet, and one for every service by its name.
-func (st *stage) document(service string) string {
+func (st *stage) document(more string) string {
 	return fmt.Sprintf(`
 registries:
   - {name: reg, %s}
 routes:
   - {name: orders, match: {path: "/orders"}, to: {service: %s, registry: reg}}
+  - {name: any, match: {path: "/any/{service}"}, to: {service: "{service}", registry: reg}}
 services:
   - {match: {service: "*"}, balance: {policy: roundRobin}}
-`, st.bed.section(st.link.addresses, ""), service)
+`, st.bed.section(st.link.addresses, "")+more, st.fleet.service)
+}
+
+// calm ends the coming and going, and waits until the gateway knows all of it.
+func (st *stage) calm() {
+	st.Helper()
+	st.churn()
+	st.settled()
 }
 
 // sleep is the length of something, not a wait.
@@ -157,7 +168,7 @@ func comeAndGo(st *stage) time.Time {
 
 // rollingRestart ends each instance and starts it again at the same address, one after the other, as deployments do.
 func rollingRestart(st *stage) time.Time {
-	st.churn()
+	st.calm()
 	for _, m := range st.fleet.registered() {
 		st.must(st.fleet.withdraw(st.Context(), m))
 		st.sleep(grace / 2)
@@ -172,7 +183,7 @@ func rollingRestart(st *stage) time.Time {
 
 // registryKilled: while the registry is away nothing changes for anybody.
 func registryKilled(st *stage) time.Time {
-	st.churn()
+	st.calm()
 	st.bed.server.Kill()
 	st.gateway.untilState("reg", "stale")
 	st.sleep(2 * time.Second)
@@ -187,7 +198,7 @@ func registryKilled(st *stage) time.Time {
 
 // instanceCrashes while nobody can tell the gateway so.
 func instanceCrashes(st *stage) time.Time {
-	st.churn()
+	st.calm()
 	st.bed.server.Kill()
 	st.gateway.untilState("reg", "stale")
 	crashed := st.fleet.registered()[0]
@@ -205,7 +216,7 @@ func instanceCrashes(st *stage) time.Time {
 
 // registryEmpty: the registry is back at once and knows nobody, until everybody has registered again.
 func registryEmpty(st *stage) time.Time {
-	st.churn()
+	st.calm()
 	st.must(st.bed.server.Wipe())
 	st.gateway.untilState("reg", "live")
 	st.sleep(5 * time.Second)
@@ -241,7 +252,7 @@ func packetsVanish(st *stage) time.Time {
 
 // unknowing replaces three of five instances while the gateway cannot know it. The two that stay could serve everything.
 func (st *stage) unknowing(harm, end func(), length time.Duration) time.Time {
-	st.churn()
+	st.calm()
 	over := time.Now().Add(length)
 	harm()
 	st.must(st.fleet.turnover(st.Context()))

@@ -1,0 +1,94 @@
+package conformance
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// events is how many changes are measured.
+func events() int {
+	if full() {
+		return 200
+	}
+	return 20
+}
+
+// TestEventLatency measures under load how long after the registry has taken note of an instance its first request
+// comes, and how long a service that is new takes to be served through a route for all services.
+func TestEventLatency(t *testing.T) {
+	each(t, func(t *testing.T, k *kind) {
+		st := setStage(t, k.shared(t), "")
+		began := time.Now()
+		t.Run("instances", func(t *testing.T) { firstRequests(t, st) })
+		t.Run("names", func(t *testing.T) { newNames(t, st) })
+		st.load.wantNoFailure(t)
+		stale, what := st.fleet.stale(began)
+		t.Logf("longest stale %v: %s", stale.Round(time.Millisecond), what)
+	})
+}
+
+// allowed is the p99 that is promised, from the registry's own delay.
+func allowed(k *kind) time.Duration {
+	const ours = 100 * time.Millisecond
+	switch k.name {
+	case "nacos":
+		return 50*time.Millisecond + ours // pushTaskDelay of the test bed
+	case "eureka":
+		return 500*time.Millisecond + 200*time.Millisecond + ours // the interval, and the server's own cache
+	}
+	return ours
+}
+
+// apart is the time between two events: changes of one service that come faster are merged, at most ten a second.
+const apart = 250 * time.Millisecond
+
+func firstRequests(t *testing.T, st *stage) {
+	ctx := settledContext(t)
+	var samples []time.Duration
+	for range events() {
+		m, err := st.fleet.join(ctx)
+		st.must(err)
+		samples = append(samples, max(0, st.fleet.untilAsked(m).Sub(m.came)))
+		st.must(st.fleet.leave(ctx, m))
+		time.Sleep(apart)
+	}
+	text, p99 := percentiles(samples)
+	results.note(t, "events", "a new instance's first request", st.bed.kind.name, text)
+	if limit := allowed(st.bed.kind); full() && !raceEnabled && p99 > limit {
+		t.Errorf("p99 is %v, more than %v", p99, limit)
+	}
+}
+
+func newNames(t *testing.T, st *stage) {
+	ctx := settledContext(t)
+	var samples []time.Duration
+	for n := range max(5, events()/10) {
+		service := strings.ToLower(st.bed.named(fmt.Sprintf("fresh-%d", n)))
+		f := newFleet(t, st.bed.writer, service, 1)
+		m := f.registered()[0]
+		var answer string
+		until(t, "the new service answers", func() string { return answer }, func() bool {
+			code, body, err := st.gateway.get(ctx, "/any/"+service)
+			answer = fmt.Sprint(code, string(body), err)
+			return code == http.StatusOK
+		})
+		// They stay: many services that lose all they have within seconds are a collapse, and would be held.
+		samples = append(samples, max(0, f.untilAsked(m).Sub(m.came)))
+	}
+	text, _ := percentiles(samples)
+	results.note(t, "events", "a new service's first request", st.bed.kind.name, text)
+}
+
+// percentiles writes the median, the 99th percentile and the longest.
+func percentiles(samples []time.Duration) (text string, p99 time.Duration) {
+	slices.Sort(samples)
+	at := func(share float64) time.Duration {
+		return samples[min(len(samples)-1, int(share*float64(len(samples))))]
+	}
+	p99 = at(0.99)
+	return fmt.Sprintf("median %s, p99 %s, most %s (%d)", brisk(at(0.5)), brisk(p99), brisk(at(1)), len(samples)), p99
+}
