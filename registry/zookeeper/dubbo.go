@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/sluice-gateway/sluice/registry"
 )
@@ -226,9 +227,9 @@ func parseMapping(data []byte) []string {
 	return apps
 }
 
-// readable is a node's name as a person would write it.
+// readable is a node's name as a person would write it; what would disturb a line stays escaped.
 func readable(name string) string {
-	if u, err := parseURL(name); err == nil {
+	if u, err := parseURL(name); err == nil && strings.IndexFunc(u.protocol+u.host, unicode.IsControl) < 0 {
 		i := registry.Instance{Host: u.host, Port: u.port}
 		return u.protocol + "://" + i.Address()
 	}
