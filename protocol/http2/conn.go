@@ -86,7 +86,8 @@ type conn struct {
 	timer    *time.Timer
 	timerAt  int64 // 0: not running
 	pending  sync.WaitGroup
-	stall    int64 // nanoseconds that the peer may take nothing
+	batches  uint64 // how often something was read
+	stall    int64  // nanoseconds that the peer may take nothing
 }
 
 // peerSettings is what the peer has announced (RFC 9113 section 6.5.2).
@@ -178,7 +179,9 @@ func (c *conn) finish(err error, last uint32) {
 	c.cancelled = nil
 	if polite {
 		c.flush(farewellTime)
-		c.linger()
+		if c.server || told.code != NoError {
+			c.linger()
+		}
 	}
 	c.die(err)
 	c.pending.Wait()

@@ -121,6 +121,7 @@ func (c *conn) endBatch() {
 	}
 	c.role.batchEnd()
 	c.mu.Lock()
+	c.batches++
 	c.commit()
 }
 

@@ -32,7 +32,10 @@ func newPeer(t testing.TB, nc net.Conn) *peer {
 
 type headWriter struct{ p *peer }
 
-func (w headWriter) Write(b []byte) (int, error) { w.p.head = append(w.p.head, b...); return len(b), nil }
+func (w headWriter) Write(b []byte) (int, error) {
+	w.p.head = append(w.p.head, b...)
+	return len(b), nil
+}
 
 // dialPeer is a client's side.
 func dialPeer(t testing.TB, addr string) *peer {

@@ -7,13 +7,11 @@ import (
 	"time"
 )
 
-// watcher is woken when the exchange that it depends on has ended. It may be woken without a reason.
-type watcher interface{ wakeUp() }
-
-// watchable is a context that wakes watchers, so that an upstream client that waits need not ask it every second.
+// watchable is a context that ends the exchange with an instance when its own has ended, so that the client need not ask
+// it every second.
 type watchable interface {
-	// watch registers the only watcher; nil takes it back.
-	watch(w watcher)
+	// watch registers an exchange: the only one, of that generation. nil takes it back.
+	watch(s *clientStream, generation uint32)
 }
 
 // cancelState is what makes an exchange a context. As long as only Err is used it costs nothing.
@@ -24,7 +22,8 @@ type cancelState struct {
 	mu    sync.Mutex
 	done  chan struct{}
 	after map[*func()]struct{}
-	by    watcher
+	by    *clientStream // what ends with us
+	of    uint32        // its generation
 }
 
 // Deadline implements context.Context. The time by which an answer is worth having is Request.Deadline.
@@ -81,11 +80,15 @@ func (x *serverStream) AfterFunc(f func()) (stop func() bool) {
 }
 
 // watch implements watchable.
-func (x *serverStream) watch(w watcher) {
+func (x *serverStream) watch(s *clientStream, generation uint32) {
 	k := &x.cancel
 	k.mu.Lock()
-	k.by = w
+	k.by, k.of = s, generation
+	gone := k.gone.Load()
 	k.mu.Unlock()
+	if gone && s != nil {
+		s.giveUp(generation)
+	}
 }
 
 // cancelled implements canceller.
@@ -100,10 +103,10 @@ func (x *serverStream) cancelled() {
 		}
 		k.after = nil
 	}
-	by := k.by
+	by, of := k.by, k.of
 	k.mu.Unlock()
 	if by != nil {
-		by.wakeUp()
+		by.giveUp(of)
 	}
 }
 
