@@ -63,10 +63,13 @@ func (c *client) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if err != nil {
+		pause := p.pause(err)
+		if err == nil {
+			pause -= time.Since(began) // an interval is from beginning to beginning
+		} else {
 			c.failed(err)
 		}
-		timer := time.NewTimer(p.pause(err) - time.Since(began))
+		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

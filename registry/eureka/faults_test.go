@@ -188,21 +188,31 @@ func TestDeltaWindow(t *testing.T) {
 	r.noErrors()
 }
 
-// TestPeers has two servers that tell each other everything: one dies, nobody notices.
+// TestPeers has two servers that tell each other everything: one freezes, later the other dies, and nobody notices.
 func TestPeers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts two servers")
 	}
 	a, b := testbed.StartEurekaPeers(t)
-	r := newRig(t, a.URL(), func(c *Config) { c.URLs = append(c.URLs, b.URL()) })
+	r := newRig(t, a.URL(), func(c *Config) { c.URLs, c.Timeout = append(c.URLs, b.URL()), time.Second })
 	i := testbed.EurekaInstance{App: "ORDERS", ID: "1", IP: "10.0.0.1", Port: 80}
 	check(t, b.Register(t.Context(), i))
 	w := r.watch("orders")
 	w.until("from the other", has("10.0.0.1:80"))
-	a.Kill()
+	check(t, a.Freeze())
 	i.ID, i.IP = "2", "10.0.0.2"
 	check(t, b.Register(t.Context(), i))
 	w.until("both", has("10.0.0.1:80", "10.0.0.2:80"))
+	check(t, a.Thaw())
+	within(t, "the thawed one has heard of it", func() bool {
+		answer, err := a.Apps(t.Context())
+		check(t, err)
+		return strings.Contains(string(answer), "UP_2_")
+	})
+	b.Kill()
+	i.ID, i.IP = "3", "10.0.0.3"
+	check(t, a.Register(t.Context(), i))
+	w.until("three, from the first again", has("10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"))
 	r.noErrors()
 	for _, s := range w.seen()[1:] {
 		if len(s.Instances) == 0 {

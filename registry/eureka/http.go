@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -26,14 +27,18 @@ func newTransport(c *Config) (*transport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
 	base := &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: c.ConnectTimeout}).DialContext,
 		TLSClientConfig:       tlsConfig,
 		TLSHandshakeTimeout:   c.ConnectTimeout,
 		ResponseHeaderTimeout: c.Timeout,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   1,
-		IdleConnTimeout:       90 * time.Second,
+		// HTTP/1.1 also over TLS: there is one question at a time, and its connection goes with it when it is not answered,
+		// where one of HTTP/2 would be used again.
+		Protocols:           protocols,
+		MaxIdleConnsPerHost: 1,
+		IdleConnTimeout:     90 * time.Second,
 	}
 	return &transport{config: c, base: base, http: &http.Client{
 		Transport: base,
@@ -92,6 +97,9 @@ func (t *transport) get(ctx context.Context, s *server, path string, read func(i
 
 // advise adds what to do about an error of the connection.
 func advise(err error) error {
+	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
+		err = wrapped.Err // the URL is told once already
+	}
 	var (
 		name      x509.HostnameError
 		authority x509.UnknownAuthorityError

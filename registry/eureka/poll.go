@@ -34,7 +34,7 @@ type poller struct {
 	failures int
 }
 
-// pause is the time from the beginning of a poll to the next.
+// pause is the time from the beginning of a poll that was answered, or from the end of another, to the next.
 func (p *poller) pause(err error) time.Duration {
 	interval := p.client.config.Interval
 	if err == nil {

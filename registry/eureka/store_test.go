@@ -29,7 +29,7 @@ func TestStoreByModel(t *testing.T) {
 	s := newStore()
 	model := map[[2]string]*entry{} // application and id
 	apps, vips, statuses := []string{"a", "b", "c"}, []string{"", "a", "v", "w"}, []string{"UP", "DOWN", "OUT_OF_SERVICE"}
-	for step := range 3000 {
+	for step := range 1000 {
 		changes := map[string]change{}
 		for range 1 + r.IntN(4) {
 			app, id := apps[r.IntN(len(apps))], fmt.Sprint(r.IntN(5))
