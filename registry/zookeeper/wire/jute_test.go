@@ -132,3 +132,27 @@ func FuzzTake(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkMultiRead(b *testing.B) {
+	var e encoder
+	reads := make([]Read, 100)
+	for i := range reads {
+		reads[i] = Read{Path: "/a", Children: i%2 == 0}
+		if reads[i].Children {
+			e.multiHeader(opGetChildren, false)
+			e.int32(2)
+			e.string("a provider")
+			e.string("another provider")
+		} else {
+			e.multiHeader(-1, false)
+			e.int32(int32(ErrNoNode))
+		}
+	}
+	e.multiHeader(-1, true)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := parseMultiRead(e.b, reads); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
