@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +32,8 @@ type lanes struct {
 	mu     sync.Mutex
 	cond   sync.Cond
 	all    []*lane
-	single bool // HTTP/1.1: everything goes over the first lane
+	single bool  // HTTP/1.1: everything goes over one lane
+	first  *lane // then the connection that came first is kept for the guard
 	conns  map[net.Conn]struct{}
 	ended  chan struct{}
 	over   bool
@@ -52,8 +54,8 @@ func newLanes(config *tls.Config, connect time.Duration, most int) *lanes {
 var errClosed = errors.New("the session has ended")
 
 // do sends a request over a lane. The body of the answer must be read before ctx ends.
-func (l *lanes) do(req *http.Request) (*http.Response, error) {
-	lane, err := l.take(req.Context())
+func (l *lanes) do(req *http.Request, guard bool) (*http.Response, error) {
+	lane, err := l.take(req.Context(), guard)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +69,7 @@ func (l *lanes) do(req *http.Request) (*http.Response, error) {
 }
 
 // take finds a lane with room.
-func (l *lanes) take(ctx context.Context) (*lane, error) {
+func (l *lanes) take(ctx context.Context, guard bool) (*lane, error) {
 	stop := context.AfterFunc(ctx, func() { l.mu.Lock(); defer l.mu.Unlock(); l.cond.Broadcast() })
 	defer stop()
 	l.mu.Lock()
@@ -78,6 +80,10 @@ func (l *lanes) take(ctx context.Context) (*lane, error) {
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		if guard && l.first != nil {
+			l.first.inFlight++
+			return l.first, nil
 		}
 		warming := false
 		for _, lane := range l.all {
@@ -133,12 +139,8 @@ func (l *lanes) settle(http2 bool) {
 	bounded := l.transport()
 	bounded.MaxConnsPerHost = l.most
 	l.mu.Lock()
-	first := l.all
-	l.single, l.all = true, []*lane{{transport: bounded, warm: true}}
-	l.mu.Unlock()
-	for _, lane := range first {
-		lane.transport.CloseIdleConnections()
-	}
+	defer l.mu.Unlock()
+	l.single, l.first, l.all = true, l.all[0], []*lane{{transport: bounded, warm: true}}
 }
 
 func (l *lanes) transport() *http.Transport {
@@ -181,6 +183,18 @@ func (l *lanes) dial(ctx context.Context, network, address string) (net.Conn, er
 	return t, nil
 }
 
+// trim ends the connections over HTTP/1.1 that carry nothing now.
+func (l *lanes) trim() {
+	l.mu.Lock()
+	single, all := l.single, slices.Clone(l.all)
+	l.mu.Unlock()
+	for _, lane := range all {
+		if single {
+			lane.transport.CloseIdleConnections()
+		}
+	}
+}
+
 // open is the number of connections.
 func (l *lanes) open() int {
 	l.mu.Lock()
@@ -197,7 +211,10 @@ func (l *lanes) close() {
 	}
 	l.over = true
 	close(l.ended)
-	all, conns := l.all, make([]net.Conn, 0, len(l.conns))
+	all, conns := slices.Clone(l.all), make([]net.Conn, 0, len(l.conns))
+	if l.first != nil {
+		all = append(all, l.first)
+	}
 	for c := range l.conns {
 		conns = append(conns, c)
 	}

@@ -29,11 +29,13 @@ type session struct {
 	at     endpoint
 	wire   *wire
 	api    *api.Client
-	gate   *gate
-	read   *slots          // of plain reads
-	ctx    context.Context //nolint:containedctx // the life of the session: every question of it ends with it
-	end    context.CancelFunc
-	faults chan error // newest trouble that concerns the server
+	// guardAPI asks over a connection of its own.
+	guardAPI *api.Client
+	gate     *gate
+	read     *slots          // of plain reads
+	ctx      context.Context //nolint:containedctx // the life of the session: every question of it ends with it
+	end      context.CancelFunc
+	faults   chan error // newest trouble that concerns the server
 
 	mu     sync.Mutex
 	over   bool           // no question begins any more
@@ -76,6 +78,12 @@ func (c *consul) session(ctx context.Context, at endpoint, token string) (*sessi
 	s := &session{consul: c, at: at, faults: make(chan error, 1)}
 	s.wire = &wire{config: c.config, token: token, lanes: newLanes(tls, c.config.Timeouts.Connect, c.config.MaxPolls+readers+spare)}
 	if s.api, err = s.wire.client(at); err != nil {
+		return nil, err
+	}
+	// The guard's questions have a connection of their own, which was there before the others: an agent that has enough of
+	// our connections must not look like one that is gone.
+	guard := &wire{config: c.config, token: token, lanes: s.wire.lanes, guard: true}
+	if s.guardAPI, err = guard.client(at); err != nil {
 		return nil, err
 	}
 	s.ctx, s.end = context.WithCancel(ctx)
@@ -125,7 +133,7 @@ func (s *session) probe(ctx context.Context) (reach, error) {
 }
 
 func (s *session) examine(ctx context.Context) error {
-	leader, err := s.api.Status().LeaderWithQueryOptions((&api.QueryOptions{}).WithContext(ctx))
+	leader, err := s.guardAPI.Status().LeaderWithQueryOptions((&api.QueryOptions{}).WithContext(ctx))
 	if err != nil {
 		return err
 	}
@@ -135,7 +143,7 @@ func (s *session) examine(ctx context.Context) error {
 	if s.wire.token == "" {
 		return nil
 	}
-	_, _, err = s.api.ACL().TokenReadSelf((&api.QueryOptions{}).WithContext(ctx))
+	_, _, err = s.guardAPI.ACL().TokenReadSelf((&api.QueryOptions{}).WithContext(ctx))
 	var refused api.StatusError
 	if errors.As(err, &refused) {
 		switch refused.Code {
@@ -180,6 +188,7 @@ func (s *session) guard(ctx context.Context) error {
 func (s *session) fewer() {
 	if s.gate.shrink() {
 		s.read.shrink()
+		s.wire.lanes.trim()
 	}
 }
 

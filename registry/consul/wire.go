@@ -30,6 +30,7 @@ type wire struct {
 	config *Config
 	token  string
 	lanes  *lanes
+	guard  bool // over the guard's own connection
 	// denies notes that the server's ACLs deny by default: what an anonymous caller sees then says nothing.
 	denies atomic.Bool
 }
@@ -70,7 +71,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	u.RawQuery = query.Encode()
 	out.URL = &u
-	answer, err := w.lanes.do(out)
+	answer, err := w.lanes.do(out, w.guard)
 	if err != nil {
 		return nil, err
 	}
