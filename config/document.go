@@ -308,6 +308,8 @@ type Service struct {
 	Connections Connections `yaml:"connections"`
 	// Timeouts bound how long an instance may take.
 	Timeouts UpstreamTimeouts `yaml:"timeouts"`
+	// Limits bound the requests that run at once.
+	Limits RequestLimits `yaml:"limits"`
 	// RetryBudget bounds the retries of all routes to the service.
 	RetryBudget RetryBudget `yaml:"retryBudget"`
 	// PreserveHost sends the client's Host on; false sends the instance's address.
@@ -326,6 +328,22 @@ type ServiceMatch struct {
 type Balance struct {
 	// Policy is peakEWMA (default) or roundRobin.
 	Policy string `yaml:"policy"`
+}
+
+// RequestLimits bound the requests that run at once, of all routes to the service. What is over them waits shortly for one to
+// end; then it is 503 with Retry-After.
+type RequestLimits struct {
+	// Service is for the whole service; 0 means no limit.
+	Service int `yaml:"service"`
+	// Instance is for each instance; those that have as many are not picked while others have fewer. 0 means no limit.
+	Instance int `yaml:"instance"`
+	// Adaptive finds the limit of each instance by its latency: it grows while answers take as long as they use to, and
+	// falls when they take longer. Instance is then the most it may become.
+	Adaptive bool `yaml:"adaptive"`
+	// Queue is how many requests may wait.
+	Queue int `yaml:"queue"`
+	// QueueTimeout is how long one may wait.
+	QueueTimeout time.Duration `yaml:"queueTimeout"`
 }
 
 // RetryBudget bounds retries to a share of the requests, so that a service that fails gets hardly more than its clients

@@ -304,6 +304,11 @@ func (s *Service) Validate() error {
 	if s.RetryBudget.MinPerSecond < 0 {
 		errs = append(errs, errors.New("retryBudget.minPerSecond: must not be negative"))
 	}
+	for key, n := range map[string]int{"service": s.Limits.Service, "instance": s.Limits.Instance, "queue": s.Limits.Queue} {
+		if n < 0 {
+			errs = append(errs, fmt.Errorf("limits.%s: must not be negative", key))
+		}
+	}
 	for key, n := range map[string]int{"max": s.Connections.Max, "pending": s.Connections.Pending} {
 		if n < 0 {
 			errs = append(errs, fmt.Errorf("connections.%s: must not be negative", key))

@@ -31,6 +31,8 @@ type Load struct {
 
 	requests atomic.Uint64
 	failures atomic.Uint64
+
+	adaptive gradient
 }
 
 // Appear notes that the registry has told of the instance, at a time of protocol.Now.
@@ -50,6 +52,9 @@ func (l *Load) Begin() {
 	l.inflight.Add(1)
 	l.requests.Add(1)
 }
+
+// Sent counts a request whose place was reserved before.
+func (l *Load) Sent() { l.requests.Add(1) }
 
 // End takes back what Begin counted, when the exchange is over.
 func (l *Load) End() { l.inflight.Add(-1) }

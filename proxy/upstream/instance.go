@@ -26,15 +26,24 @@ func (i *instance) errLeft() *protocol.Error {
 	}
 }
 
-// serve sends the request and keeps the instance's books. start is the present.
+// serve sends the request and keeps the instance's books. start is the present. Where the service has limits the request's
+// place was reserved.
 func (i *instance) serve(ctx context.Context, req *protocol.Request, start int64) (*protocol.Response, error) {
+	reserved := i.service.limits != nil
 	req.Record.Service, req.Record.Instance = i.service.name, i.endpoint.ID
 	req.Record.Attempts++
 	client := i.connector.client(i.endpoint, i.load)
 	if client == nil {
+		if reserved {
+			i.service.limits.release(i)
+		}
 		return nil, i.errLeft()
 	}
-	i.load.Begin()
+	if reserved {
+		i.load.Sent()
+	} else {
+		i.load.Begin()
+	}
 	if appeared, first := i.load.First(); first {
 		i.service.discovered.Observe(time.Duration(start - appeared).Seconds())
 	}
@@ -42,7 +51,7 @@ func (i *instance) serve(ctx context.Context, req *protocol.Request, start int64
 	defer func() {
 		// Also when the client panics: a count that never comes back would shun the instance for ever.
 		if !handedOver {
-			i.load.End()
+			i.end()
 		}
 	}()
 	resp, err := client.Serve(ctx, req)
@@ -52,7 +61,11 @@ func (i *instance) serve(ctx context.Context, req *protocol.Request, start int64
 		i.judge(now, now-start, err)
 		return nil, err
 	}
-	if resp.Status == 429 || resp.Status == 503 {
+	busy := resp.Status == 429 || resp.Status == 503
+	if reserved && i.service.limits.rule.Adaptive {
+		i.load.Adapt(now, now-start, i.load.InFlight(), busy)
+	}
+	if busy {
 		i.load.Fail(now, now-start, retryAfter(resp))
 	} else {
 		i.load.Observe(now, now-start)
@@ -67,12 +80,24 @@ func (i *instance) Finish(_ *protocol.Request, _ *protocol.Response, err error) 
 	if err != nil && instancesFault(err) {
 		i.load.Fail(protocol.Now(), 0, 0)
 	}
+	i.end()
+}
+
+// end gives the request's place back.
+func (i *instance) end() {
+	if l := i.service.limits; l != nil {
+		l.release(i)
+		return
+	}
 	i.load.End()
 }
 
 func (i *instance) judge(now, latency int64, err error) {
 	if instancesFault(err) {
 		i.load.Fail(now, latency, 0)
+		if l := i.service.limits; l != nil && l.rule.Adaptive {
+			i.load.Adapt(now, latency, i.load.InFlight(), true)
+		}
 		return
 	}
 	var e *protocol.Error

@@ -24,6 +24,7 @@ type Service struct {
 	store      *Store
 	pool       balance.Pool
 	budget     budget
+	limits     *limits // nil without limits
 	state      atomic.Pointer[state]
 	watch      *discovery.Subscription
 	answered   chan struct{} // closed when the registry has spoken for the first time

@@ -38,13 +38,30 @@ func (s *state) noInstance() *protocol.Error {
 	return e
 }
 
+// overloaded answers for a service whose limits are reached, and its queue too.
+func (s *state) overloaded() *protocol.Error {
+	return &protocol.Error{
+		Status: 503, Code: protocol.CodeOverloaded, RetryAfter: time.Second,
+		Message: "the limits of " + s.service + " are reached",
+	}
+}
+
 // serve picks an instance and hands it the request. tried lists where the request has been.
 func (s *state) serve(ctx context.Context, req *protocol.Request, tried []*balance.Load) (*protocol.Response, *instance, error) {
 	if len(s.instances) == 0 {
 		return nil, nil, s.noInstance()
 	}
 	now := protocol.Now()
-	i := s.instances[s.picker.Pick(balance.Choice{Now: now, Tried: tried})]
+	var i *instance
+	if l := s.instances[0].service.limits; l == nil {
+		i = s.instances[s.picker.Pick(balance.Choice{Now: now, Tried: tried})]
+	} else {
+		var refused *protocol.Error
+		if i, refused = l.enter(ctx, req, s, tried); refused != nil {
+			return nil, nil, refused
+		}
+		now = protocol.Now() // the time in the queue is not the instance's
+	}
 	resp, err := i.serve(ctx, req, now)
 	return resp, i, err
 }

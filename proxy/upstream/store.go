@@ -103,7 +103,7 @@ func (s *Store) Acquire(key discovery.Key, settings config.Service) (*Service, e
 	}
 	svc := &Service{
 		key: key, name: key.Service.String(), settings: treated, store: s, refs: 1, answered: make(chan struct{}),
-		discovered: s.discovered.WithLabelValues(key.Registry),
+		discovered: s.discovered.WithLabelValues(key.Registry), limits: newLimits(settings.Limits),
 	}
 	first := &state{service: svc.name}
 	svc.finish(first)
