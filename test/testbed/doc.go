@@ -1,4 +1,4 @@
-// Package testbed starts the real servers that tests talk to: ZooKeeper, Nacos, Consul and Java Dubbo providers.
+// Package testbed starts the real servers that tests talk to: ZooKeeper, Nacos, Consul, Eureka and Java Dubbo providers.
 //
 // Every server is a child process on loopback with its own folder and its own ports. It dies with the test: at
 // the test's cleanup, or, should the test binary crash, by the kernel (PR_SET_PDEATHSIG). What it printed is in a
