@@ -32,7 +32,7 @@ type Load struct {
 	requests atomic.Uint64
 	failures atomic.Uint64
 
-	adaptive gradient
+	adaptive atomic.Pointer[gradient] // nil until a limit is asked for
 }
 
 // Appear notes that the registry has told of the instance, at a time of protocol.Now.
