@@ -169,8 +169,9 @@ func (r *rig) scale(watched int, server *testbed.ZooKeeper) {
 	t.Logf("%d services watched: all known after %v with %d requests and %v of CPU; %d KB, %d bytes an instance; idle %v in 3s; one change allocates %d KB",
 		watched, took.Round(time.Millisecond), requests, work.Round(time.Millisecond), size>>10, size/int64(watched*providersEach),
 		idle.Round(time.Millisecond), (m1.TotalAlloc-m0.TotalAlloc)>>10)
-	if took > 10*time.Second {
-		t.Errorf("%v until all were known", took)
+	// The time on the clock is the machine's and its other users'; a tenth of this is what it takes alone.
+	if work > 10*time.Second {
+		t.Errorf("%v of CPU until all were known", work)
 	}
 	r.writer.remove(path)
 	cancel()

@@ -141,6 +141,7 @@ func TestTenThousand(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
+			used := cpu()
 			began = time.Now()
 			r.writer.live(one, node(instances))
 			p.until("one more", func(s registry.Snapshot) bool { return len(s.Instances) == instances+1 })
@@ -148,8 +149,8 @@ func TestTenThousand(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			t.Logf("first push after %v, one more after %v; heap %d MB, one change allocates %d KB",
 				first.Round(time.Millisecond), again.Round(time.Millisecond), before.HeapAlloc>>20, (after.TotalAlloc-before.TotalAlloc)>>10)
-			if again > time.Second {
-				t.Errorf("one more took %v", again)
+			if work := cpu() - used; work > time.Second { // the clock's time is also the server's and that of strangers
+				t.Errorf("one more took %v of CPU", work)
 			}
 		})
 	}
