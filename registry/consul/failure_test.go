@@ -82,9 +82,9 @@ func TestFrozenServer(t *testing.T) {
 	if d := time.Since(began); d > 4*time.Second { // keepAlive and one request
 		t.Errorf("noticed after %v", d)
 	}
-	r.waitFor(registry.Live)
 	before := w.count()
-	w.more(before - 1)
+	r.waitFor(registry.Live)
+	w.more(before) // the same again, as proof that it is live
 	a.register("web", "192.0.2.2", 80)
 	w.until("two", has("192.0.2.1:80", "192.0.2.2:80"))
 	if len(r.errors("no answer in time")) == 0 {
@@ -121,13 +121,14 @@ func TestLeaderLost(t *testing.T) {
 	a.register("web", "192.0.2.1", 80)
 	w.until("one", has("192.0.2.1:80"))
 
+	// An election of a second or two may be bridged by Consul itself, which holds questions back for so long: it need not be
+	// seen, but nothing may be lost by it.
 	leader.Kill()
-	r.waitFor(registry.Stale)
-	r.waitFor(registry.Live) // a new leader
 	began := time.Now()
-	a.register("web", "192.0.2.2", 80)
+	a.register("web", "192.0.2.2", 80) // the agent keeps it until there is a leader
 	w.until("two", has("192.0.2.1:80", "192.0.2.2:80"))
-	t.Logf("after the election: %v", time.Since(began))
+	t.Logf("over an election: %v", time.Since(began))
+	r.waitFor(registry.Live)
 
 	for _, n := range cluster.Nodes {
 		if n != asked {
