@@ -76,3 +76,20 @@ func TestDeniedAddressesAreExcluded(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Whatever a registry calls a host is judged without a panic, and every spelling of an address as that address.
+func FuzzDenied(f *testing.F) {
+	for _, host := range []string{"127.0.0.1", "127.1", "0x7f.1", "017700000001", "::ffff:127.0.0.1", "localhost", "a.localhost.", "..", "0x", "-1"} {
+		f.Add(host)
+	}
+	all := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+	f.Fuzz(func(t *testing.T, host string) {
+		denied(host, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
+		if ip, err := netip.ParseAddr(host); err == nil && !denied(host, all) {
+			t.Errorf("%s is not denied by everything", ip)
+		}
+		if ip := legacyIPv4(host); ip.IsValid() && !ip.Is4() {
+			t.Errorf("%q is %s", host, ip)
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -100,4 +101,44 @@ func lastHeld(h *heard) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.all[len(h.all)-1].Held
+}
+
+// One process that serves many services is probed once for all of them, and let go for all of them.
+func TestOneProbeForAllServicesOfAnAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		names := []string{"s0", "s1", "s2", "s3", "s4"}
+		s := newStage(t, names...)
+		for _, name := range names {
+			s.push(name, hosts(1, 4)...)
+		}
+		for _, name := range names {
+			s.push(name)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := s.net.probed("10.0.0.1:80"); n < 7 || n > 15 {
+			t.Errorf("%d probes in 10 s", n)
+		}
+		s.net.set(s.net.refuse, "10.0.0.1:80", true)
+		time.Sleep(2 * time.Second)
+		for _, name := range names {
+			s.want(name, "[10.0.0.2:80? 10.0.0.3:80? 10.0.0.4:80?]")
+		}
+	})
+}
+
+// When the fault is ours (no descriptor left), nobody is let go for it.
+func TestProbesThatFailHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, "orders")
+		s.c.prober.dial = func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+		}
+		s.push("orders", hosts(1, 4)...)
+		s.push("orders")
+		time.Sleep(30 * time.Second)
+		s.want("orders", "[10.0.0.1:80? 10.0.0.2:80? 10.0.0.3:80? 10.0.0.4:80?]")
+		time.Sleep(time.Minute)
+		s.want("orders", "[]")
+	})
 }
