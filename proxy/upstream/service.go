@@ -68,7 +68,7 @@ func (s *Service) resolve(context.Context, *protocol.Request) (*state, error) {
 	return s.state.Load(), nil
 }
 
-// apply makes e the service's state. It runs in the registry's goroutine, so it must not block.
+// apply makes e the service's state. It runs in a goroutine of the catalogue's that tells others, too, so it must not block.
 func (s *Service) apply(e *discovery.Endpoints) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

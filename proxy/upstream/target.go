@@ -54,7 +54,7 @@ func (t *Target) again(ctx context.Context, req *protocol.Request, st *state, i 
 			return nil, err
 		case err == nil && !(t.tries.unwanted(resp.Status) && t.tries.idempotent(req) && ctx.Err() == nil && req.Replayable()):
 			return resp, nil
-		case !i.service.mayRetry(now):
+		case !notSent(err) && !i.service.mayRetry(now):
 			return resp, err
 		}
 		tried = append(tried, i.load)

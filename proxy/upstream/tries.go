@@ -96,6 +96,13 @@ func (t *Tries) repeats(ctx context.Context, req *protocol.Request, err error) b
 	return ctx.Err() == nil && req.Replayable()
 }
 
+// notSent reports whether a try failed before anything reached the service. Such tries are no load that a budget could keep
+// from it: when one of two instances dies, half of all requests may meet it first, and every one of them must find the other.
+func notSent(err error) bool {
+	var e *protocol.Error
+	return errors.As(err, &e) && e.NotSent
+}
+
 // idempotent is about the request as the client sent it; what a transcoder made of it (a call) is only known to be if the
 // route says so.
 func (t *Tries) idempotent(req *protocol.Request) bool {

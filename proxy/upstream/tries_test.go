@@ -197,6 +197,21 @@ func TestRetryStorm(t *testing.T) {
 	}
 }
 
+// TestDeadInstanceNeedsNoBudget: what never reached the service is tried elsewhere whatever the budget says.
+func TestDeadInstanceNeedsNoBudget(t *testing.T) {
+	b := newBed(t)
+	settings := defaults()
+	settings.RetryBudget = config.RetryBudget{}
+	settings.Balance.Policy = "roundRobin"
+	svc := b.over(settings, refusing(t), named(t, "alive"))
+	h := NewTarget(svc, tries(0, 1))
+	for range 50 {
+		if got, err := ask(h, "POST"); got != "200 alive" {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+}
+
 func TestBudget(t *testing.T) {
 	rule := config.RetryBudget{Share: 0.2, MinPerSecond: 3}
 	second := int64(time.Second)

@@ -48,13 +48,13 @@ func anchors(page string) map[string]bool {
 // TestMetricsPage: every metric that the page names exists in the code, and the other way round.
 func TestMetricsPage(t *testing.T) {
 	page := read(t, filepath.Join(root, "docs/guide/running.md"))
-	code := read(t, filepath.Join(root, "proxy/metrics.go")) + read(t, filepath.Join(root, "telemetry/metrics.go"))
+	code := read(t, filepath.Join(root, "proxy/metrics.go")) + read(t, filepath.Join(root, "telemetry/metrics.go")) + read(t, filepath.Join(root, "proxy/upstream/store.go"))
 	told, made := map[string]bool{}, map[string]bool{}
 	for _, m := range regexp.MustCompile("`(sluice_[a-z_]+)`").FindAllStringSubmatch(page, -1) {
 		told[m[1]] = true
 	}
-	for _, m := range regexp.MustCompile(`\bd\("([a-z_]+)"|NewDesc\("sluice_([a-z_]+)"`).FindAllStringSubmatch(code, -1) {
-		made["sluice_"+m[1]+m[2]] = true
+	for _, m := range regexp.MustCompile(`\bd\("([a-z_]+)"|NewDesc\("sluice_([a-z_]+)"|Name: +"sluice_([a-z_]+)"`).FindAllStringSubmatch(code, -1) {
+		made["sluice_"+m[1]+m[2]+m[3]] = true
 	}
 	for name := range made {
 		if !told[name] {
