@@ -15,8 +15,8 @@ func TestCredentials(t *testing.T) {
 		if k.secure == nil {
 			t.Skip("its server asks for none")
 		}
-		if testing.Short() {
-			t.Skip("starts a server of its own")
+		if k.slow {
+			onlyFull(t)
 		}
 		b := k.secure(t)
 		service := b.named("secret")
@@ -38,7 +38,7 @@ func TestCredentials(t *testing.T) {
 				}
 			})
 		}
-		if b.revoke == nil {
+		if !k.has.revocable {
 			return
 		}
 		t.Run("revoked", func(t *testing.T) {
@@ -59,8 +59,8 @@ func TestTLS(t *testing.T) {
 		if k.encrypt == nil {
 			t.Skip("its server has no TLS of its own")
 		}
-		if testing.Short() {
-			t.Skip("starts a server of its own")
+		if k.slow {
+			onlyFull(t)
 		}
 		ca, stranger := testbed.NewCA(t), testbed.NewCA(t)
 		b := k.encrypt(t, ca)
@@ -97,9 +97,6 @@ func TestLeaderLost(t *testing.T) {
 	each(t, func(t *testing.T, k *kind) {
 		if k.cluster == nil {
 			t.Skip("it has no leader, or no cluster can be had")
-		}
-		if testing.Short() {
-			t.Skip("starts three servers")
 		}
 		b := k.cluster(t)
 		service := b.named("elected")

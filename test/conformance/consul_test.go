@@ -34,7 +34,7 @@ func consulKind() *kind {
 			b.server, b.addresses = c, []string{c.TLSAddr()}
 			return b
 		},
-		has: traits{weight: true, disabled: true, unhealthy: true, list: true, forgets: true, keeps: true},
+		has: traits{weight: true, disabled: true, unhealthy: true, list: true, forgets: true, keeps: true, revocable: true},
 	}
 }
 

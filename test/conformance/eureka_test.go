@@ -39,7 +39,8 @@ func eurekaKind() *kind {
 			}
 			return b
 		},
-		has: traits{weight: true, disabled: true, unhealthy: true, list: true, forgets: true},
+		slow: true,
+		has:  traits{weight: true, disabled: true, unhealthy: true, list: true, forgets: true},
 	}
 }
 

@@ -15,21 +15,41 @@ func frozen() time.Duration {
 	return 5 * time.Second
 }
 
-// TestFaults harms one server in every way, one after the other, while it is watched.
-func TestFaults(t *testing.T) {
+// TestHarm does everything to one server of each kind that can happen to it, one after the other: first while a registry
+// watches it, then while a gateway is under load.
+func TestHarm(t *testing.T) {
 	each(t, func(t *testing.T, k *kind) {
 		b := k.private(t)
 		for _, f := range []struct {
-			name string
-			test func(*testing.T, *bed)
+			name  string
+			brief bool
+			test  func(*testing.T, *bed)
 		}{
-			{"killed", killed},
-			{"frozen", freezes},
-			{"wiped", wiped},
+			{"killed", true, killed},
+			{"frozen", !k.slow, freezes},
+			{"wiped", !k.slow, wiped},
 		} {
-			b.prefix = f.name + "-"
-			t.Run(f.name, func(t *testing.T) { f.test(t, b) })
+			t.Run(f.name, func(t *testing.T) {
+				if !f.brief {
+					onlyFull(t)
+				}
+				f.test(t, b.beside(t))
+			})
 		}
+		for _, s := range scenarios() {
+			t.Run("load/"+s.name, func(t *testing.T) {
+				if !s.brief || k.slow && s.long {
+					onlyFull(t)
+				}
+				play(t, b.beside(t), s)
+			})
+		}
+		t.Run("load/gateway started while the registry is down", func(t *testing.T) {
+			if k.slow {
+				onlyFull(t)
+			}
+			diskStart(t, b.beside(t))
+		})
 	})
 }
 

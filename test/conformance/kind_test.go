@@ -31,7 +31,9 @@ type kind struct {
 	encrypt func(testing.TB, *testbed.CA) *bed
 	// cluster starts three servers that elect a leader.
 	cluster func(testing.TB) *cluster
-	has     traits
+	// slow says that a server takes many seconds to start; the short form starts few of them.
+	slow bool
+	has  traits
 }
 
 // traits are what a registry has words for, and how it behaves. What it has no word for is not tested.
@@ -47,6 +49,8 @@ type traits struct {
 	forgets bool
 	// keeps says that what was registered is there after the server was killed and started.
 	keeps bool
+	// revocable says that secured has a revoke.
+	revocable bool
 }
 
 // server is what can be done to a server.
@@ -102,7 +106,7 @@ type bed struct {
 type secured struct {
 	*bed
 	good, bad string // pairs to add to the section
-	// revoke makes the good ones bad; nil where that cannot be done.
+	// revoke makes the good ones bad; nil where traits do not say revocable.
 	revoke func() error
 }
 

@@ -47,7 +47,12 @@ func TestLink(t *testing.T) {
 	each(t, func(t *testing.T, k *kind) {
 		b := k.shared(t)
 		t.Run("cut", func(t *testing.T) { missed(t, b, (*link).cut, (*link).mend) })
-		t.Run("black hole", func(t *testing.T) { missed(t, b, (*link).vanish, (*link).heal) })
+		t.Run("black hole", func(t *testing.T) {
+			if k.slow {
+				onlyFull(t)
+			}
+			missed(t, b, (*link).vanish, (*link).heal)
+		})
 		t.Run("slow", func(t *testing.T) { slow(t, b) })
 		t.Run("flapping", func(t *testing.T) { flapping(t, b) })
 	})

@@ -30,7 +30,8 @@ func nacosKind() *kind {
 			b.kind, b.server = k, n
 			return &secured{bed: b, good: ", username: nacos, password: right", bad: ", username: nacos, password: wrong"}
 		},
-		has: traits{weight: true, disabled: true, unhealthy: true, spaces: true, list: true, keeps: true},
+		slow: true,
+		has:  traits{weight: true, disabled: true, unhealthy: true, spaces: true, list: true, keeps: true},
 	}
 }
 

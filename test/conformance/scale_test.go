@@ -23,6 +23,8 @@ func TestScale(t *testing.T) {
 	services, idle := 300, 2*time.Second
 	if full() {
 		services, idle = 5000, 30*time.Second
+	} else {
+		t.Parallel() // its figures count only in the full form
 	}
 	z := testbed.StartZooKeeper(t, testbed.WithJVM("-Xmx1g"))
 	w := zooKeeperWriterTo(t, z.Addr())

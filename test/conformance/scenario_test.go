@@ -26,42 +26,25 @@ const size = 5
 // there was nothing to recover from.
 type scenario struct {
 	name string
-	// brief says that the short form has it.
-	brief bool
-	run   func(*stage) time.Time
+	// brief says that the short form has it, and long that it has it only for servers that start quickly.
+	brief, long bool
+	run         func(*stage) time.Time
 }
 
 // scenarios in the order of the table.
 func scenarios() []scenario {
 	return []scenario{
-		{"instances come and go", true, comeAndGo},
-		{"rolling restart of all instances", false, rollingRestart},
-		{"registry killed, started with its data", true, registryKilled},
-		{"registry killed, an instance crashes meanwhile", false, instanceCrashes},
-		{"registry started empty", true, registryEmpty},
-		{"registry frozen for 20 s", false, registryFrozen},
-		{"registry slow by 300 ms", false, registrySlow},
-		{"cut off for 5 s", true, cutOff},
-		{"packets vanish for 15 s", false, packetsVanish},
-		{"connection flaps", false, connectionFlaps},
+		{"instances come and go", true, false, comeAndGo},
+		{"rolling restart of all instances", false, false, rollingRestart},
+		{"registry killed, started with its data", true, true, registryKilled},
+		{"registry killed, an instance crashes meanwhile", false, false, instanceCrashes},
+		{"registry started empty", true, true, registryEmpty},
+		{"registry frozen for 20 s", false, false, registryFrozen},
+		{"registry slow by 300 ms", false, false, registrySlow},
+		{"cut off for 5 s", true, false, cutOff},
+		{"packets vanish for 15 s", false, false, packetsVanish},
+		{"connection flaps", false, false, connectionFlaps},
 	}
-}
-
-// TestLoad plays the scenarios on one server of each kind, one after the other.
-func TestLoad(t *testing.T) {
-	each(t, func(t *testing.T, k *kind) {
-		b := k.private(t)
-		for n, s := range scenarios() {
-			t.Run(s.name, func(t *testing.T) {
-				if !s.brief {
-					onlyFull(t)
-				}
-				played := *b
-				played.prefix = fmt.Sprintf("load%d-", n)
-				play(t, &played, s)
-			})
-		}
-	})
 }
 
 // play runs one scenario: all requests must be answered, what changed must be followed, and the end must be noticed.
@@ -109,7 +92,7 @@ func (st *stage) document(more string) string {
 registries:
   - {name: reg, %s}
 routes:
-  - {name: orders, match: {path: "/orders"}, to: {service: %s, registry: reg}}
+  - {name: orders, match: {path: "/orders"}, to: {service: %s, registry: reg, retries: {attempts: 3}}}
   - {name: any, match: {path: "/any/{service}"}, to: {service: "{service}", registry: reg}}
 services:
   - {match: {service: "*"}, balance: {policy: roundRobin}}

@@ -12,13 +12,10 @@ import (
 // TestRevoked takes the gateway's credentials away under load: what was known serves on, and status says what is wrong.
 func TestRevoked(t *testing.T) {
 	each(t, func(t *testing.T, k *kind) {
-		if k.secure == nil {
-			t.Skip("its server asks for no credentials")
-		}
-		b := k.secure(t)
-		if b.revoke == nil {
+		if !k.has.revocable {
 			t.Skip("its credentials cannot be revoked by a client")
 		}
+		b := k.secure(t)
 		st := setStage(t, b.bed, b.good)
 		began := time.Now()
 		st.churn = st.fleet.churn(time.Second)
@@ -37,48 +34,45 @@ func TestRevoked(t *testing.T) {
 	})
 }
 
-// TestDiskStart starts the gateway while its registry is down: what it knew the last time serves, and what the registry
-// says when it is back counts.
-func TestDiskStart(t *testing.T) {
-	each(t, func(t *testing.T, k *kind) {
-		b := k.private(t)
-		st := &stage{T: t, bed: b, link: b.link(t)}
-		st.fleet = newFleet(t, b.writer, b.named("orders"), size)
-		document := st.document("") + fmt.Sprintf("lastKnownGood: {path: %q, maxAge: 1h}\n", t.TempDir())
+// diskStart starts the gateway while its registry is down: what it knew the last time serves, and what the registry says
+// when it is back counts.
+func diskStart(t *testing.T, b *bed) {
+	st := &stage{T: t, bed: b, link: b.link(t)}
+	st.fleet = newFleet(t, b.writer, b.named("orders"), size)
+	document := st.document("") + fmt.Sprintf("lastKnownGood: {path: %q, maxAge: 1h}\n", t.TempDir())
 
-		st.gateway = startGateway(t, document)
-		st.gateway.untilReady()
-		st.settled()
-		st.must(st.gateway.program.Stop())
-		b.server.Kill()
+	st.gateway = startGateway(t, document)
+	st.gateway.untilReady()
+	st.settled()
+	st.must(st.gateway.program.Stop())
+	b.server.Kill()
 
-		launched := time.Now()
-		st.gateway = startGateway(t, document)
-		var answer string
-		until(t, "an answer from what is kept", func() string { return answer }, func() bool {
-			code, body, err := st.gateway.get(t.Context(), "/orders")
-			answer = fmt.Sprint(code, string(body), err)
-			return code == http.StatusOK
-		})
-		t.Logf("served %v after the launch, with the registry down", time.Since(launched).Round(time.Millisecond))
-		if state := st.gateway.state("reg"); state == "live" {
-			t.Error("a registry that is down is called live")
-		}
-		st.load = st.gateway.load("/orders")
-		began := time.Now()
-		st.sleep(2 * time.Second)
-		st.must(b.server.Restart())
-		over := time.Now()
-		if !k.has.keeps {
-			st.must(b.writer.renew(t.Context()))
-			st.must(st.fleet.again(t.Context()))
-		}
-		r := result{recovered: st.recovered(over)}
-		st.must(st.fleet.leave(t.Context(), st.fleet.registered()[0]))
-		st.settled()
-		st.sleep(grace)
-		st.conclude("gateway started while the registry is down", began, r)
+	launched := time.Now()
+	st.gateway = startGateway(t, document)
+	var answer string
+	until(t, "an answer from what is kept", func() string { return answer }, func() bool {
+		code, body, err := st.gateway.get(t.Context(), "/orders")
+		answer = fmt.Sprint(code, string(body), err)
+		return code == http.StatusOK
 	})
+	t.Logf("served %v after the launch, with the registry down", time.Since(launched).Round(time.Millisecond))
+	if state := st.gateway.state("reg"); state == "live" {
+		t.Error("a registry that is down is called live")
+	}
+	st.load = st.gateway.load("/orders")
+	began := time.Now()
+	st.sleep(2 * time.Second)
+	st.must(b.server.Restart())
+	over := time.Now()
+	if !b.kind.has.keeps {
+		st.must(b.writer.renew(t.Context()))
+		st.must(st.fleet.again(t.Context()))
+	}
+	r := result{recovered: st.recovered(over)}
+	st.must(st.fleet.leave(t.Context(), st.fleet.registered()[0]))
+	st.settled()
+	st.sleep(grace)
+	st.conclude("gateway started while the registry is down", began, r)
 }
 
 // TestMigration moves a service from one registry to another, instance by instance, under load: a merged registry knows
@@ -95,7 +89,7 @@ registries:
   - {name: new, %s}
   - {name: both, type: merged, members: [new, old]}
 routes:
-  - {name: orders, match: {path: "/orders"}, to: {service: %s, registry: both}}
+  - {name: orders, match: {path: "/orders"}, to: {service: %s, registry: both, retries: {attempts: 3}}}
 services:
   - {match: {service: "*"}, balance: {policy: roundRobin}}
 `, from.section(from.addresses, ""), to.section(to.addresses, ""), st.fleet.service))
