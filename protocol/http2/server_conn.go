@@ -38,6 +38,7 @@ type serverConn struct {
 	seenIdle bool
 	pinging  bool
 	starting []*serverStream
+	opening  *serverStream // whose head is being decoded
 
 	// Guarded by conn.mu.
 	free     []*serverStream // with a goroutine that waits, last in first out
@@ -110,6 +111,10 @@ func (c *serverConn) close(err error) {
 	if errors.As(err, &told) && told.code != NoError {
 		c.srv.abused.Add(1)
 		c.cfg.Logger.Debug("connection closed for what the client did", "listener", c.cfg.Name, "peer", c.sock.Peer(), "error", err)
+	}
+	if x := c.opening; x != nil { // its head could not be decoded
+		x.rejected = true
+		x.start <- true
 	}
 	c.finish(err, c.last)
 	c.mu.Lock()

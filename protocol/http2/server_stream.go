@@ -69,7 +69,7 @@ func (x *serverStream) reset() {
 	x.req.Reset()
 	x.recycle()
 	x.target, x.authority, x.connect, x.expect = "", "", "", ""
-	x.expects, x.answering, x.patient, x.sent = false, false, false, 0
+	x.expects, x.answering, x.patient, x.rejected, x.sent = false, false, false, false, 0
 }
 
 // run handles one exchange and reports whether the object can be used again.
@@ -272,6 +272,9 @@ func (x *serverStream) openBody() *protocol.Error {
 	c := &x.conn.conn
 	c.mu.Lock()
 	ended := x.recvEnd && len(x.in) == 0
+	if ended {
+		x.trailers(&x.trailer)
+	}
 	c.mu.Unlock()
 	switch {
 	case limit > 0 && x.expected > limit:

@@ -49,6 +49,7 @@ func (c *serverConn) headersFor(id uint32, end bool) (*stream, headKind, error) 
 		c.srv.busy.Add(1)
 	}
 	c.running++
+	c.opening = x
 	c.head.begin(headRequest, &x.req.Header)
 	return &x.stream, headRequest, nil
 }
@@ -80,7 +81,8 @@ func (c *serverConn) headersDone(s *stream, kind headKind, end bool) error {
 	if kind == headTrailers {
 		return c.trailersDone(s)
 	}
-	x := s.onCancel.(*serverStream)
+	x := c.opening
+	c.opening = nil
 	x.take(h)
 	fault := h.fault
 	if fault == "" && !h.over {
