@@ -2,7 +2,7 @@
 
 LINT = go tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: demo test bench fuzz lint fmt
+.PHONY: demo test conformance conformance-full bench fuzz lint fmt
 
 demo: ## the gateway and services to try it on, in one process
 	go run ./cmd/sluice demo
@@ -10,6 +10,14 @@ demo: ## the gateway and services to try it on, in one process
 test: ## install what the tests need, then run them all over real servers
 	go run ./test/testbed/prepare
 	go test -race -p 2 -timeout 20m ./...
+
+conformance: ## what every registry is held to, in the short form that is part of test
+	go run ./test/testbed/prepare
+	go test -race -timeout 15m ./test/conformance
+
+conformance-full: ## all of it, half an hour; writes what it measured into docs/guide/registries.md
+	go run ./test/testbed/prepare
+	SLUICE_CONFORMANCE=full go test -count=1 -timeout 60m ./test/conformance -update
 
 bench: ## what the hot path's steps cost, with allocations
 	go test -run '^$$' -bench . -benchmem ./...
