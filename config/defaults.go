@@ -33,6 +33,7 @@ func (s *Service) SetDefaults() {
 	s.Connections = Connections{Pending: 1024, Idle: 90 * time.Second}
 	s.Timeouts = UpstreamTimeouts{Connect: 3 * time.Second, Idle: 5 * time.Minute}
 	s.Limits = RequestLimits{Queue: 64, QueueTimeout: 100 * time.Millisecond}
+	s.Outlier.SetDefaults()
 	s.RetryBudget = RetryBudget{Share: 0.2, MinPerSecond: 3}
 	s.PreserveHost = true
 }

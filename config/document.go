@@ -310,6 +310,10 @@ type Service struct {
 	Timeouts UpstreamTimeouts `yaml:"timeouts"`
 	// Limits bound the requests that run at once.
 	Limits RequestLimits `yaml:"limits"`
+	// HealthCheck asks the instances whether they are well; without it nobody asks, beside the registry.
+	HealthCheck *HealthCheck `yaml:"healthCheck"`
+	// Outlier takes instances out for a while whose answers are worse than those of the others.
+	Outlier Outlier `yaml:"outlier"`
 	// RetryBudget bounds the retries of all routes to the service.
 	RetryBudget RetryBudget `yaml:"retryBudget"`
 	// PreserveHost sends the client's Host on; false sends the instance's address.
