@@ -139,6 +139,7 @@ func (r *reader) route(at string, route *Route, registries *names) {
 	}
 	r.refer(at+".to.registry", "registry", &to.Registry, registries)
 	r.templates(at+".to", to, captures)
+	r.parts(at+".to", to, captures, registries)
 }
 
 func (r *reader) pattern(path string) error {

@@ -20,6 +20,9 @@ func (l *Listener) SetDefaults() {
 }
 
 // SetDefaults implements the convention above.
+func (m *Mirror) SetDefaults() { m.Share = 1 }
+
+// SetDefaults implements the convention above.
 func (r *Registration) SetDefaults() { r.Weight = 1 }
 
 // SetDefaults implements the convention above.

@@ -238,12 +238,54 @@ type Target struct {
 	Registry string `yaml:"registry"`
 	// Discover says which services a name with captures may come to.
 	Discover Discover `yaml:"discover"`
+	// Subset narrows the service to some of its instances.
+	Subset *Subset `yaml:"subset"`
+	// Split divides the requests among several services, or subsets of one, by weight.
+	Split []Split `yaml:"split"`
+	// Mirror sends copies of the requests to another service as well, and drops its answers.
+	Mirror *Mirror `yaml:"mirror"`
 	// Dubbo makes the target a Dubbo method.
 	Dubbo *Dubbo `yaml:"dubbo"`
 	// Timeout bounds the whole exchange with the service, retries included, until the answer's head; 0 means none.
 	Timeout time.Duration `yaml:"timeout"`
 	// Retries say what is tried again.
 	Retries Retries `yaml:"retries"`
+}
+
+// Subset narrows a service to the instances whose metadata says what the route, or the request, asks for.
+type Subset struct {
+	// Metadata is what instances must have: by name a text, or where the request says it: "{header.X-Version}",
+	// "{cookie.NAME}", "{query.NAME}", "{path.NAME}". A request that does not say it may go to every instance. "version" and
+	// "zone" are also the instance's own where its metadata has no such name.
+	Metadata map[string]string `yaml:"metadata"`
+	// Fallback is what happens when no instance fits: any (default) takes every instance, none answers 503.
+	Fallback string `yaml:"fallback"`
+}
+
+// Split is one part of the traffic of a route.
+type Split struct {
+	// Service, Group and Registry are the route's unless they are given.
+	Service  string `yaml:"service"`
+	Group    string `yaml:"group"`
+	Registry string `yaml:"registry"`
+	// Subset narrows the service to some of its instances.
+	Subset *Subset `yaml:"subset"`
+	// Weight is its share of the sum of all weights.
+	Weight int `yaml:"weight"`
+}
+
+// Mirror is where copies of a route's requests go. The requests never wait for their copies: at most 64 of a route run at
+// once, and one with a body of more than 64 KB, or whose body is still on its way, is not copied.
+type Mirror struct {
+	// Service gets the copies. Required.
+	Service string `yaml:"service"`
+	// Group and Registry are the service's; the registry is the route's unless it is given.
+	Group    string `yaml:"group"`
+	Registry string `yaml:"registry"`
+	// Subset narrows the service to some of its instances.
+	Subset *Subset `yaml:"subset"`
+	// Share of the requests that are copied, 0 to 1.
+	Share float64 `yaml:"share"`
 }
 
 // Discover says which services of the registry a name with captures may come to. A service that it does not allow is 404

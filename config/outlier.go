@@ -19,6 +19,8 @@ type Outlier struct {
 	ErrorRate OutlierErrorRate `yaml:"errorRate"`
 	// Latency compares how long answers take with what the others' take.
 	Latency OutlierLatency `yaml:"latency"`
+	// Interval over which errorRate and latency count.
+	Interval time.Duration `yaml:"interval"`
 	// BaseEjection is how long an instance is taken out the first time. It grows by as much with each further time, and
 	// shrinks again while the instance behaves.
 	BaseEjection time.Duration `yaml:"baseEjection"`
@@ -34,10 +36,8 @@ type OutlierErrorRate struct {
 	// Threshold is the share, more than 0 to 1, from which an instance is taken out, if the others together fail at most
 	// half as often. 0 does not compare.
 	Threshold float64 `yaml:"threshold"`
-	// MinRequests that an instance must have had within interval.
+	// MinRequests that an instance must have had within outlier.interval.
 	MinRequests int `yaml:"minRequests"`
-	// Interval over which is counted, for latency too.
-	Interval time.Duration `yaml:"interval"`
 }
 
 // OutlierLatency compares the median of the time until an answer's head.
@@ -45,7 +45,7 @@ type OutlierLatency struct {
 	// Factor is how many times as long as the median of the others an instance must take; 0 does not compare. Three
 	// instances with minRequests are needed at least.
 	Factor float64 `yaml:"factor"`
-	// MinRequests that an instance must have answered within errorRate.interval.
+	// MinRequests that an instance must have answered within outlier.interval.
 	MinRequests int `yaml:"minRequests"`
 }
 
@@ -53,8 +53,9 @@ type OutlierLatency struct {
 func (o *Outlier) SetDefaults() {
 	*o = Outlier{
 		ConsecutiveErrors: 5,
-		ErrorRate:         OutlierErrorRate{MinRequests: 50, Interval: 10 * time.Second},
+		ErrorRate:         OutlierErrorRate{MinRequests: 50},
 		Latency:           OutlierLatency{MinRequests: 50},
+		Interval:          10 * time.Second,
 		BaseEjection:      30 * time.Second, MaxEjection: 5 * time.Minute, MaxShare: 0.3,
 	}
 }
@@ -84,8 +85,8 @@ func (o *Outlier) Validate() error {
 	if r := o.ErrorRate.Threshold; !(r >= 0 && r <= 1) {
 		fault("errorRate.threshold: must be a share from 0 to 1, such as 0.5")
 	}
-	if o.ErrorRate.Interval < time.Second {
-		fault("errorRate.interval: must be at least 1s")
+	if o.Interval < time.Second {
+		fault("interval: must be at least 1s")
 	}
 	if f := o.Latency.Factor; f != 0 && !(f >= 1.5 && f <= 1000) {
 		fault("latency.factor: must be 0, or from 1.5 to 1000; what is closer to the others is no outlier")

@@ -11,7 +11,7 @@ func outlierDefaults() (o Outlier) { o.SetDefaults(); return o }
 
 func TestOutlierDefaults(t *testing.T) {
 	want := Outlier{
-		ConsecutiveErrors: 5, ErrorRate: OutlierErrorRate{MinRequests: 50, Interval: 10 * time.Second}, Latency: OutlierLatency{MinRequests: 50},
+		ConsecutiveErrors: 5, ErrorRate: OutlierErrorRate{MinRequests: 50}, Latency: OutlierLatency{MinRequests: 50}, Interval: 10 * time.Second,
 		BaseEjection: 30 * time.Second, MaxEjection: 5 * time.Minute, MaxShare: 0.3,
 	}
 	off, two := want, want
@@ -38,12 +38,12 @@ func TestOutlierDefaults(t *testing.T) {
 func TestOutlierMistakes(t *testing.T) {
 	for text, want := range map[string]string{
 		"on":                      `: must be off, or a mapping such as {consecutiveErrors: 5}, not "on"`,
-		"[off]":                   ": must be a mapping with the keys baseEjection, consecutiveErrors, errorRate, latency, maxEjection, maxShare, serverErrors, not a list",
+		"[off]":                   ": must be a mapping with the keys baseEjection, consecutiveErrors, errorRate, interval, latency, maxEjection, maxShare, serverErrors, not a list",
 		"{consecutiveErrors: -1}": ".consecutiveErrors: must not be negative",
 		"{consecutiveErrors: 0, serverErrors: true}": ".serverErrors: counts nothing while consecutiveErrors is 0",
 		"{errorRate: {threshold: 50}}":               ".errorRate.threshold: must be a share from 0 to 1, such as 0.5",
 		"{errorRate: {minRequests: 1}}":              ".errorRate.minRequests: must be at least 5",
-		"{errorRate: {interval: 10ms}}":              ".errorRate.interval: must be at least 1s",
+		"{interval: 10ms}":                           ".interval: must be at least 1s",
 		"{latency: {factor: 1}}":                     ".latency.factor: must be 0, or from 1.5 to 1000; what is closer to the others is no outlier",
 		"{latency: {factor: -3}}":                    ".latency.factor: must be 0, or from 1.5 to 1000; what is closer to the others is no outlier",
 		"{latency: {minRequests: 0}}":                ".latency.minRequests: must be at least 5",

@@ -112,7 +112,7 @@ shutdown: {grace: 5s}
 		}},
 		Services: []Service{{
 			Match: ServiceMatch{Service: "*"}, Balance: Balance{"peakEWMA"}, PreserveHost: true, RetryBudget: RetryBudget{Share: 0.2, MinPerSecond: 3},
-			Outlier: outlierDefaults(),
+			Outlier:     outlierDefaults(),
 			Limits:      RequestLimits{Queue: 64, QueueTimeout: 100 * time.Millisecond},
 			Connections: Connections{Pending: 1024, Idle: 90 * time.Second},
 			Timeouts:    UpstreamTimeouts{Connect: 3 * time.Second, Idle: 5 * time.Minute},

@@ -253,7 +253,7 @@ func (f *FlowControl) Validate() error {
 func (t *Target) Validate() error {
 	var errs []error
 	switch {
-	case t.Dubbo == nil && t.Service == "":
+	case t.Dubbo == nil && t.Service == "" && len(t.Split) == 0:
 		errs = append(errs, errors.New("needs service, or dubbo"))
 	case t.Dubbo != nil && t.Service != "":
 		errs = append(errs, errors.New("service: cannot stand beside dubbo, whose interface names the service"))
@@ -264,6 +264,7 @@ func (t *Target) Validate() error {
 		errs = append(errs, errors.New(`discover: has a meaning only for a service with a capture of the path, such as "{service}"`))
 	}
 	errs = append(errs, t.Retries.validate()...)
+	errs = append(errs, t.traffic()...)
 	return errors.Join(errs...)
 }
 
