@@ -91,6 +91,11 @@ func (c *conditions) method(m string) bool {
 	return len(c.methods) == 0 || slices.Contains(c.methods, m)
 }
 
+// allows is method, with what preflights may do.
+func (c *conditions) allows(s *search) bool {
+	return c.method(s.method) || (s.preflight && c.preflight)
+}
+
 func (c *conditions) holds(req *protocol.Request) bool {
 	for i := range c.values {
 		if !c.values[i].holds(req) {

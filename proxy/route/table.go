@@ -126,13 +126,8 @@ func CheckHost(h string) error {
 // Match finds the route of req and sets req.Params. When there is none, allow lists the methods that would have matched,
 // for 405, or is empty.
 func (t *Table[T]) Match(req *protocol.Request) (value T, ok bool, allow string) {
-	s := search{req: req, method: req.Method}
+	s := newSearch(req)
 	req.Params = req.Params[:0]
-	if req.Method == "OPTIONS" && req.Header.Value(protocol.NameOrigin) != "" {
-		if want := req.Header.Get("Access-Control-Request-Method"); want != "" {
-			s.preflight = true
-		}
-	}
 	if l := t.find(&s); l != nil {
 		for i := range req.Params {
 			req.Params[i].Name = l.names[i]

@@ -108,6 +108,14 @@ type search struct {
 	allow     methodSet // methods that would have matched
 }
 
+func newSearch(req *protocol.Request) search {
+	s := search{req: req, method: req.Method}
+	if req.Method == "OPTIONS" && req.Header.Value(protocol.NameOrigin) != "" {
+		s.preflight = req.Header.Get("Access-Control-Request-Method") != ""
+	}
+	return s
+}
+
 // find looks below n for path, which begins after the slash that led here; end is true when nothing follows, not even a
 // slash.
 func (n *node[T]) find(s *search, path string, end bool) *leaf[T] {
@@ -197,7 +205,7 @@ func pick[T any](s *search, leaves []*leaf[T]) *leaf[T] {
 		if !c.holds(s.req) {
 			continue
 		}
-		if c.method(s.method) || (s.preflight && c.preflight) {
+		if c.allows(s) {
 			return l
 		}
 		s.allow.add(c.methods)
