@@ -1,5 +1,7 @@
 package balance
 
+import "math/bits"
+
 // alias draws an index in proportion to its share in constant time (Walker's alias method, in Vose's stable form: "A
 // linear algorithm for generating random numbers with a given distribution", 1991).
 type alias struct {
@@ -43,6 +45,16 @@ func scale(p float64) uint32 { return uint32(min(max(p, 0), 1) * (1<<32 - 1)) }
 func (a *alias) draw(r uint64) int {
 	column := bound(uint32(r), len(a.keep))
 	if uint32(r>>32) <= a.keep[column] {
+		return int(column)
+	}
+	return int(a.other[column])
+}
+
+// spread is draw for numbers that are evenly spread over 64 bits rather than random: the column is the number's high part, and
+// what stays in the column comes first.
+func (a *alias) spread(x uint64) int {
+	column, place := bits.Mul64(x, uint64(len(a.keep)))
+	if uint32(place>>32) <= a.keep[column] {
 		return int(column)
 	}
 	return int(a.other[column])

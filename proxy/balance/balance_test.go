@@ -32,7 +32,7 @@ func equal(n int) []Target {
 
 func build(t testing.TB, policy string, targets []Target) Picker {
 	t.Helper()
-	p, err := New(policy, targets, new(Pool))
+	p, err := New(Config{Policy: policy}, targets, new(Pool))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,11 +58,11 @@ func run(p Picker, targets []Target, n int, step int64, latency func(i int) int6
 }
 
 func TestUnknownPolicy(t *testing.T) {
-	if _, err := New("fastest", nil, nil); err == nil {
+	if _, err := New(Config{Policy: "fastest"}, nil, nil); err == nil {
 		t.Error("no error")
 	}
 	for _, p := range Policies() {
-		if _, err := New(p, nil, new(Pool)); err != nil {
+		if _, err := New(Config{Policy: p}, nil, new(Pool)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -127,9 +127,9 @@ func TestRoundRobinIsSmoothAndExact(t *testing.T) {
 func TestRoundRobinGoesOnAfterANewList(t *testing.T) {
 	var pool Pool
 	targets := equal(3)
-	first, _ := New("roundRobin", targets, &pool)
+	first, _ := New(Config{Policy: "roundRobin"}, targets, &pool)
 	first.Pick(Choice{Now: 1})
-	second, _ := New("roundRobin", targets, &pool)
+	second, _ := New(Config{Policy: "roundRobin"}, targets, &pool)
 	if i := second.Pick(Choice{Now: 1}); i != 1 {
 		t.Errorf("picked %d, want 1", i)
 	}

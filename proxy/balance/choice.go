@@ -2,7 +2,7 @@ package balance
 
 import (
 	"slices"
-	"sync/atomic"
+	"strings"
 )
 
 // Choice is what one pick may go by.
@@ -11,10 +11,13 @@ type Choice struct {
 	Now int64
 	// Tried lists the targets that the request has been to already: they are chosen only when nothing else is left.
 	Tried []*Load
-	// Key is a hash of what the policy looks at in the request. Keyed is false when the request has nothing of it.
+	// Key is a hash, such as Hash's, of what the policy looks at in the request. Keyed is false when the request has nothing
+	// of it. Only ringHash and maglev read it.
 	Key   uint64
 	Keyed bool
 }
+
+func (c *Choice) tried(l *Load) bool { return len(c.Tried) > 0 && slices.Contains(c.Tried, l) }
 
 // Flags are reasons not to pick an instance while there are others.
 type Flags uint32
@@ -30,23 +33,16 @@ const (
 	Full
 )
 
-// Pool is what the pickers of one service share, and what outlives them. The zero value is ready.
-type Pool struct {
-	turn    atomic.Uint64 // the round robin's place
-	ignored atomic.Uint32
-}
+// doubtful are the flags that are opinions, and wrong ones when most instances have them.
+const doubtful = Unhealthy | Ejected
 
-// Ignore makes picks take no notice of these flags, as when most instances have one of them and the flags are to be
-// doubted. It replaces what was ignored before.
-func (p *Pool) Ignore(flags Flags) { p.ignored.Store(uint32(flags)) }
-
-// Ignored is what Ignore has set.
-func (p *Pool) Ignored() Flags { return Flags(p.ignored.Load()) }
-
-// avoids reports whether a target is to be picked only when nothing else is left.
-func (p *Pool) avoids(l *Load) bool { return l.flags.Load()&^p.ignored.Load() != 0 }
-
-// passes reports whether a request goes by a target: it is to be avoided, or the request has been there.
-func (p *Pool) passes(l *Load, tried []*Load) bool {
-	return p.avoids(l) || (len(tried) > 0 && slices.Contains(tried, l))
+// String lists the flags by name.
+func (f Flags) String() string {
+	var names []string
+	for i, name := range []string{"draining", "unhealthy", "ejected", "full"} {
+		if f&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }

@@ -33,6 +33,7 @@ type Load struct {
 	failures atomic.Uint64
 
 	adaptive atomic.Pointer[gradient] // nil until a limit is asked for
+	reported atomic.Pointer[reported] // nil until it has reported its load
 }
 
 // Appear notes that the registry has told of the instance, at a time of protocol.Now.

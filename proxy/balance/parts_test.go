@@ -16,7 +16,7 @@ func TestAliasDrawsByShare(t *testing.T) {
 		n := 1 + r.IntN(40)
 		targets := make([]Target, n)
 		for i := range targets {
-			targets[i] = Target{&Load{}, math.Exp(6 * r.NormFloat64())} // weights from tiny to huge
+			targets[i] = Target{Load: &Load{}, Weight: math.Exp(6 * r.NormFloat64())} // weights from tiny to huge
 		}
 		shares, _ := weights(targets)
 		a := newAlias(shares)

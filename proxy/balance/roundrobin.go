@@ -8,38 +8,32 @@ import (
 // maxTurns bounds the schedule of a weighted round robin.
 const maxTurns = 1 << 14
 
-// roundRobin goes through a schedule in which each target stands as often as it weighs, spread as evenly as possible.
-type roundRobin struct {
-	targets  []Target
+// rounds is the sequence of the weighted round robin: a schedule in which each target stands as often as it weighs, spread as
+// evenly as possible.
+type rounds struct {
+	n        uint64
+	shares   []float64
 	schedule []int32 // nil when all weigh the same: the schedule is the list itself
-	pool     *Pool
+	turn     *turn
 }
 
-func newRoundRobin(targets []Target, pool *Pool) *roundRobin {
-	rr := &roundRobin{targets: targets, pool: pool}
-	if shares, uneven := weights(targets); uneven {
-		rr.schedule = smooth(shares)
+func newRoundRobin(s set, at *turn) *blind {
+	r := &rounds{n: uint64(len(s.loads)), shares: s.shares, turn: at}
+	if s.uneven {
+		r.schedule = smooth(s.shares)
 	}
-	return rr
+	return &blind{s, r}
 }
 
-func (rr *roundRobin) Pick(c Choice) int {
-	n := len(rr.targets)
-	if n == 0 {
-		return -1
+func (r *rounds) next(int64) int {
+	at := r.turn.Add(1) - 1
+	if r.schedule != nil {
+		return int(r.schedule[at%uint64(len(r.schedule))])
 	}
-	turn := rr.pool.turn.Add(1) - 1
-	var i int
-	if rr.schedule != nil {
-		i = int(rr.schedule[turn%uint64(len(rr.schedule))])
-	} else {
-		i = int(turn % uint64(n))
-	}
-	if load := rr.targets[i].Load; rr.pool.passes(load, c.Tried) {
-		return fallback(rr.targets, rr.pool, c.Tried, i+1)
-	}
-	return i
+	return int(at % r.n)
 }
+
+func (r *rounds) share(i int, _ int64) float64 { return r.shares[i] }
 
 // smooth lays out one round by nginx's smooth weighted round robin: in each turn everybody gains its weight, the richest
 // is chosen and pays the total. Weights are rounded to a common grid so that a round stays short.

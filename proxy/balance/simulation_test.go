@@ -71,7 +71,7 @@ func (s simulation) run(t *testing.T) outcome {
 		pool := new(Pool)
 		pool.turn.Store(r.Uint64N(1 << 20)) // gateways do not go round in step
 		var err error
-		if pickers[g], err = New(s.policy, views[g], pool); err != nil {
+		if pickers[g], err = New(Config{Policy: s.policy}, views[g], pool); err != nil {
 			t.Fatal(err)
 		}
 	}

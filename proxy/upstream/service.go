@@ -145,9 +145,9 @@ func (s *Service) instance(endpoint *discovery.Endpoint, old *instance, appeared
 func (s *Service) picker(instances []*instance) balance.Picker {
 	targets := make([]balance.Target, len(instances))
 	for n, i := range instances {
-		targets[n] = balance.Target{Load: i.load, Weight: i.endpoint.Weight}
+		targets[n] = balance.Target{Load: i.load, Weight: i.endpoint.Weight, ID: i.endpoint.ID, Zone: i.endpoint.Zone}
 	}
-	p, err := balance.New(s.settings.Balance.Policy, targets, &s.pool)
+	p, err := balance.New(balance.Config{Policy: s.settings.Balance.Policy}, targets, &s.pool)
 	if err != nil {
 		// Acquire has checked the policy.
 		panic(err)

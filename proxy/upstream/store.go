@@ -82,7 +82,7 @@ func NewStore(logger *slog.Logger, catalogue *discovery.Catalogue, dialers map[s
 // Acquire needs a Release.
 func (s *Store) Acquire(key discovery.Key, settings config.Service) (*Service, error) {
 	settings.Match = config.ServiceMatch{} // how it was found is no way of treatment
-	if _, err := balance.New(settings.Balance.Policy, nil, &balance.Pool{}); err != nil {
+	if _, err := balance.New(balance.Config{Policy: settings.Balance.Policy}, nil, &balance.Pool{}); err != nil {
 		return nil, err
 	}
 	tlsConfig, err := loadTLS(settings.TLS)
