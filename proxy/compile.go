@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -112,20 +114,75 @@ func (c *compiler) target(r *config.Route, built *compiled) (protocol.Handler, e
 	if to.Dubbo != nil {
 		return c.dubbo(r, reg, built)
 	}
-	name := registry.ServiceName{Name: to.Service, Group: to.Group}
-	if template, dynamic := upstream.ParseTemplate(to.Service); dynamic {
-		d := c.gateway.store.AcquireDynamic(reg, to.Group, template, to.Discover, func(n registry.ServiceName) config.Service {
-			return settings(c.doc, reg, n)
-		})
-		built.release = append(built.release, d.Close)
-		built.answered = append(built.answered, d.Answered())
-		return upstream.NewDynamicTarget(d, upstream.TriesOf(to)), nil
-	}
-	svc, err := c.acquire(reg, name, built)
+	end, err := c.end(to, reg, built)
 	if err != nil {
 		return nil, err
 	}
-	return upstream.NewTarget(svc, upstream.TriesOf(to)), nil
+	if to.Mirror == nil {
+		return end, nil
+	}
+	return c.mirror(to, end, built)
+}
+
+// end builds what serves the requests of a target that is no Dubbo method.
+func (c *compiler) end(to *config.Target, reg string, built *compiled) (protocol.Handler, error) {
+	tries := upstream.TriesOf(to)
+	if len(to.Split) > 0 {
+		s := &split{}
+		for i := range to.Split {
+			part := &to.Split[i]
+			target, err := c.part(cmp.Or(part.Registry, reg), cmp.Or(part.Service, to.Service), cmp.Or(part.Group, to.Group), part.Subset, tries, built)
+			if err != nil {
+				return nil, fmt.Errorf("split[%d]: %w", i, err)
+			}
+			s.add(target, part.Weight)
+		}
+		return s, nil
+	}
+	template, dynamic := upstream.ParseTemplate(to.Service)
+	if !dynamic {
+		return c.part(reg, to.Service, to.Group, to.Subset, tries, built)
+	}
+	subset, err := upstream.SubsetOf(to.Subset)
+	if err != nil {
+		return nil, err
+	}
+	d := c.gateway.store.AcquireDynamic(reg, to.Group, template, to.Discover, func(n registry.ServiceName) config.Service {
+		return settings(c.doc, reg, n)
+	})
+	built.release = append(built.release, d.Close)
+	built.answered = append(built.answered, d.Answered())
+	return upstream.NewDynamicTarget(d, tries).Narrow(subset), nil
+}
+
+// part is one service, or a subset of its instances.
+func (c *compiler) part(reg, service, group string, of *config.Subset, tries upstream.Tries, built *compiled) (*upstream.Target, error) {
+	subset, err := upstream.SubsetOf(of)
+	if err != nil {
+		return nil, err
+	}
+	svc, err := c.acquire(reg, registry.ServiceName{Name: service, Group: group}, built)
+	if err != nil {
+		return nil, err
+	}
+	return upstream.NewTarget(svc, tries).Narrow(subset), nil
+}
+
+// mirror puts copies of a route's requests beside them.
+func (c *compiler) mirror(to *config.Target, end protocol.Handler, built *compiled) (protocol.Handler, error) {
+	reg, err := c.registry(cmp.Or(to.Mirror.Registry, to.Registry))
+	if err != nil {
+		return nil, fmt.Errorf("mirror: %w", err)
+	}
+	once := upstream.TriesOf(&config.Target{Timeout: to.Timeout})
+	double, err := c.part(reg, to.Mirror.Service, to.Mirror.Group, to.Mirror.Subset, once, built)
+	if err != nil {
+		return nil, fmt.Errorf("mirror: %w", err)
+	}
+	life, cancel := context.WithCancel(context.Background())
+	m := &mirror{next: end, to: double, share: to.Mirror.Share, life: life}
+	built.release = append(built.release, func() { cancel(); m.tasks.Wait() })
+	return m, nil
 }
 
 // lease is one plan's hold on a service, shared by the routes that name it.

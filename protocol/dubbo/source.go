@@ -60,26 +60,3 @@ func decode(s string, query bool) string {
 	}
 	return s
 }
-
-// cookieValue returns a cookie (RFC 6265 section 4.2), without the quotes around it.
-func cookieValue(h *protocol.Header, name string) (string, bool) {
-	for i := range h.Len() {
-		f := h.At(i)
-		if f.ID() != protocol.NameCookie {
-			continue
-		}
-		for rest := f.Value; rest != ""; {
-			var pair string
-			pair, rest, _ = strings.Cut(rest, ";")
-			key, value, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
-			if !ok || key != name {
-				continue
-			}
-			if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
-				value = value[1 : n-1]
-			}
-			return value, true
-		}
-	}
-	return "", false
-}

@@ -1,7 +1,6 @@
 package dubbo
 
 import (
-	"net/http"
 	"net/url"
 	"reflect"
 	"strings"
@@ -69,46 +68,6 @@ func FuzzQueryValues(f *testing.F) {
 		})
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%q gives %q, net/url %q", query, got, want)
-		}
-	})
-}
-
-func TestCookieValue(t *testing.T) {
-	var h protocol.Header
-	h.Add("Cookie", `a=1; b="two";c=x=y ; d; e=`)
-	h.Add("Accept", "a=2")
-	h.Add("cookie", "f=last; a=second")
-	for name, want := range map[string]string{"a": "1", "b": "two", "c": "x=y", "e": "", "f": "last"} {
-		if got, ok := cookieValue(&h, name); got != want || !ok {
-			t.Errorf("%s is %q, %v; want %q", name, got, ok, want)
-		}
-	}
-	for _, name := range []string{"d", "g", "A", ""} {
-		if got, ok := cookieValue(&h, name); ok {
-			t.Errorf("%s is %q", name, got)
-		}
-	}
-}
-
-// FuzzCookieValue: whatever net/http finds, we find.
-func FuzzCookieValue(f *testing.F) {
-	f.Add("a=1; sid=x", "sid")
-	f.Add(`sid="quoted"`, "sid")
-	f.Fuzz(func(t *testing.T, line, name string) {
-		cookies, err := http.ParseCookie(line)
-		if err != nil || strings.ContainsAny(line, "\r\n") { // no field's value has these, and net/http trims them
-			return
-		}
-		var h protocol.Header
-		h.Add("Cookie", line)
-		for _, c := range cookies {
-			if c.Name != name {
-				continue
-			}
-			if got, ok := cookieValue(&h, name); !ok || got != c.Value {
-				t.Errorf("%q in %q is %q, %v; net/http says %q", name, line, got, ok, c.Value)
-			}
-			return
 		}
 	})
 }

@@ -286,7 +286,7 @@ func (p *part) text(req *protocol.Request) (string, bool) {
 	case headerSource:
 		return req.Header.Lookup(p.name)
 	case cookieSource:
-		return cookieValue(&req.Header, p.name)
+		return req.Header.Cookie(p.name)
 	}
 	return p.name, true
 }

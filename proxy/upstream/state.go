@@ -2,6 +2,8 @@ package upstream
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-gateway/sluice/discovery"
@@ -9,7 +11,7 @@ import (
 	"github.com/sluice-gateway/sluice/proxy/balance"
 )
 
-// state is what a service looked like at one moment. It never changes.
+// state is what a service looked like at one moment. It never changes, but for what is derived from it on demand.
 type state struct {
 	service   string
 	endpoints *discovery.Endpoints // nil until the registry has spoken
@@ -17,6 +19,9 @@ type state struct {
 	picker    balance.Picker
 	// parts divides a Dubbo service that was asked for with "*" by exact group and version.
 	parts map[part]*state
+	// subsets divides the instances further, by what routes tell them apart by.
+	subsets  atomic.Pointer[map[string]map[string]*state]
+	dividing sync.Mutex
 	// unusable are endpoints that the registry calls usable but that no client can be made for.
 	unusable []discovery.Excluded
 }
