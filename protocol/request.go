@@ -51,6 +51,9 @@ type Record struct {
 	Service, Instance string
 	// Attempts counts tries sent upstream.
 	Attempts int
+	// Earlier are tries before the last one, the first ones of them if there were many. Nil unless something was tried again;
+	// whoever keeps it may, since the exchange that comes next has its own.
+	Earlier []Try
 	// UpstreamNanos is the time from handing the request to an instance's client until its answer's head.
 	UpstreamNanos int64
 	// RequestBytes and ResponseBytes are the body bytes that the listener saw pass.

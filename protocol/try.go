@@ -1,0 +1,13 @@
+package protocol
+
+// Try is one try of an exchange that was followed by another.
+type Try struct {
+	// Instance it was sent to. The string outlives the exchange.
+	Instance string
+	// Nanos is the time until its answer's head, or until it failed.
+	Nanos int64
+	// Status it was answered with, or 0 when it failed.
+	Status int
+	// Code says how it failed, if it did.
+	Code Code
+}
