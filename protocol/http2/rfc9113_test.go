@@ -210,7 +210,9 @@ func controlCases() []rfcCase {
 		{"6.5.2", "SETTINGS_MAX_FRAME_SIZE of 2^24", func(p *peer) { p.frame(frameSettings, 0, 0, setting6(settingMaxFrameSize, 1<<24)) }, protocolError},
 		{"6.5.2", "SETTINGS_ENABLE_CONNECT_PROTOCOL of 2 (RFC 8441)", func(p *peer) { p.frame(frameSettings, 0, 0, setting6(settingEnableConnect, 2)) }, protocolError},
 		{"6.5.2", "unknown settings are ignored", func(p *peer) { p.frame(frameSettings, 0, 0, setting6(0xff, 1)) }, accepted},
-		{"6.6", "PUSH_PROMISE of a client", func(p *peer) { p.open(1).frame(framePushPromise, flagEndHeaders, 1, append(u32(2), p.request("GET", "/")...)) }, protocolError},
+		{"6.6", "PUSH_PROMISE of a client", func(p *peer) {
+			p.open(1).frame(framePushPromise, flagEndHeaders, 1, append(u32(2), p.request("GET", "/")...))
+		}, protocolError},
 		{"6.7", "PING on a stream", func(p *peer) { p.frame(framePing, 0, 1, make([]byte, 8)) }, protocolError},
 		{"6.7", "PING of six octets", func(p *peer) { p.frame(framePing, 0, 0, make([]byte, 6)) }, frameSize},
 		{"6.7", "an acknowledgement is not answered", func(p *peer) { p.frame(framePing, flagAck, 0, make([]byte, 8)) }, accepted},

@@ -39,19 +39,29 @@ func (x *serverStream) respond(resp *protocol.Response) {
 		body = &x.made // an empty direction
 		x.made.SetBytes(nil)
 	}
-	if body != nil && body.Buffered() == 0 && !body.Done() {
-		x.sendHead(resp, body, length)
+	var first []byte
+	more := true
+	atHand := body != nil && !resp.Upgrade && (body.Buffered() > 0 || body.Done())
+	if atHand {
+		// The first piece goes with the head. If there is none after all, the client can still be told why.
+		var err error
+		if first, more, err = body.Next(); err != nil {
+			resp.Fail(err)
+			if resp = x.failed(err); resp != nil {
+				x.respond(resp)
+			}
+			return
+		}
+	}
+	x.sendHead(resp, body, length)
+	if !atHand {
 		x.conn.mu.Lock()
 		x.conn.commit()
-	} else if body != nil {
-		x.sendHead(resp, body, length) // the first piece goes with it
-	} else {
-		x.sendHead(resp, nil, length)
-		x.conn.mu.Lock()
-		x.conn.commit()
+	}
+	if body == nil {
 		return
 	}
-	readErr, writeErr := x.sendBody(body, length, &resp.Trailer)
+	readErr, writeErr := x.sendBody(body, first, more, length, &resp.Trailer)
 	switch {
 	case writeErr != nil:
 		x.lost(resp, writeErr)
@@ -124,18 +134,10 @@ func (c *conn) appendFields(h *protocol.Header, upgraded bool) {
 	}
 }
 
-// sendBody sends the pieces as they come, and the trailers behind them.
-func (x *serverStream) sendBody(body protocol.Body, length int64, trailer *protocol.Header) (readErr, writeErr error) {
+// sendBody sends piece, which is the last one if there are no more, the pieces behind it as they come, and the trailers.
+func (x *serverStream) sendBody(body protocol.Body, piece []byte, more bool, length int64, trailer *protocol.Header) (readErr, writeErr error) {
 	c := &x.conn.conn
 	for {
-		if body.Buffered() == 0 && !body.Done() {
-			c.mu.Lock()
-			c.commit()
-		}
-		piece, more, err := body.Next()
-		if err != nil {
-			return err, nil
-		}
 		x.sent += int64(len(piece))
 		if length >= 0 && (x.sent > length || !more && x.sent != length) {
 			return errLength, nil
@@ -146,16 +148,23 @@ func (x *serverStream) sendBody(body protocol.Body, length int64, trailer *proto
 				return nil, err
 			}
 		}
-		if more {
-			continue
+		if !more {
+			c.mu.Lock()
+			if trailers && x.listed && !x.sendEnd {
+				x.appendTrailers(trailer)
+			}
+			err := x.err
+			c.commit()
+			return nil, err
 		}
-		c.mu.Lock()
-		if trailers && x.listed && !x.sendEnd {
-			x.appendTrailers(trailer)
+		if body.Buffered() == 0 && !body.Done() {
+			c.mu.Lock()
+			c.commit()
 		}
-		err = x.err
-		c.commit()
-		return nil, err
+		var err error
+		if piece, more, err = body.Next(); err != nil {
+			return err, nil
+		}
 	}
 }
 
@@ -172,6 +181,7 @@ func (s *stream) appendTrailers(h *protocol.Header) {
 
 // lost records that the client did not take the answer.
 func (x *serverStream) lost(resp *protocol.Response, err error) {
+	x.stalled = errors.Is(err, errWriteStalled)
 	e := clientGone(err)
 	resp.Fail(e)
 	x.req.Record.Err = e

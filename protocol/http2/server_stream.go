@@ -32,6 +32,7 @@ type serverStream struct {
 	answering bool // the final head is under way; under conn.mu
 	patient   bool // silence within the body is all right
 	panicked  bool
+	stalled   bool           // the client took nothing for too long
 	sent      int64          // octets of the answer's body
 	made      protocol.Bytes // the body of an answer made here
 	memory    []byte         // what made hands over
@@ -69,7 +70,7 @@ func (x *serverStream) reset() {
 	x.req.Reset()
 	x.recycle()
 	x.target, x.authority, x.connect, x.expect = "", "", "", ""
-	x.expects, x.answering, x.patient, x.rejected, x.sent = false, false, false, false, 0
+	x.expects, x.answering, x.patient, x.rejected, x.stalled, x.sent = false, false, false, false, false, 0
 }
 
 // run handles one exchange and reports whether the object can be used again.
@@ -95,8 +96,11 @@ func (x *serverStream) finish() (clean bool) {
 	x.drop()
 	if x.listed {
 		code := InternalError
-		if x.sendEnd {
+		switch {
+		case x.sendEnd:
 			code = NoError // answered, and the rest of the request is not wanted: section 8.1
+		case x.stalled:
+			code = Cancel
 		}
 		c.resetStream(&x.stream, code)
 	}
