@@ -6,7 +6,7 @@ import "time"
 
 // SetDefaults implements the convention above.
 func (d *Document) SetDefaults() {
-	d.Admin.Address = "127.0.0.1:9900"
+	d.Admin = Admin{Address: "127.0.0.1:9900", Recent: 1024}
 	d.AccessLog.Path = "stdout"
 	d.LastKnownGood.MaxAge = 24 * time.Hour
 	d.Startup.Timeout = 30 * time.Second

@@ -167,6 +167,9 @@ type Registration struct {
 type Admin struct {
 	// Address is host:port, loopback by default; "off" closes it.
 	Address string `yaml:"address"`
+	// Recent is how many of the last requests are remembered, for questions by request id; 0 is none. Half of them are
+	// those that failed or were tried again.
+	Recent int `yaml:"recent"`
 }
 
 // Route says which requests go where.

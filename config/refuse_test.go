@@ -99,7 +99,7 @@ shutdown: {grace: 5s}
 			Name: "n", Type: "nacos", Config: &server{Namespace: "public", Addresses: []string{"a"}}, Pos: at(3, 14),
 			Protection: Protection{Service: 0.7, Registry: 0.3, Min: 4, Hold: time.Minute},
 		}},
-		Admin: Admin{"127.0.0.1:9900"},
+		Admin: Admin{"127.0.0.1:9900", 1024},
 		Routes: []Route{{
 			Name:  "a",
 			Match: Match{Path: "/{s}/x", Headers: map[string]ValueMatch{"X-A": {Exact: "b"}, "X-C": {Present: new(bool)}}},

@@ -118,8 +118,12 @@ func (c *Certificate) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Validate checks the address.
+// Validate checks the address, and that what is remembered fits in memory.
 func (a *Admin) Validate() error {
+	const most = 1 << 16
+	if a.Recent < 0 || a.Recent > most {
+		return fmt.Errorf("recent: must be from 0 to %d", most)
+	}
 	if a.Address == "off" {
 		return nil
 	}
