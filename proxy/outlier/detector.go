@@ -1,0 +1,239 @@
+package outlier
+
+import (
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-gateway/sluice/config"
+	"github.com/sluice-gateway/sluice/protocol"
+)
+
+// Outcome is how a request ended.
+type Outcome uint8
+
+const (
+	// Unknown says nothing about the instance: the client left, or the request was at fault.
+	Unknown Outcome = iota
+	// Good is an answer.
+	Good
+	// ServerError is an answer with a status from 500.
+	ServerError
+	// Failed is no connection, one that broke, an answer that makes no sense or did not come in time.
+	Failed
+)
+
+// trialPatience is how long the result of a trial is awaited before another request may try, beside baseEjection: one that
+// takes for ever must not keep an instance out.
+const trialPatience = int64(time.Minute)
+
+// Detector judges the requests of one service by one configuration. It is safe for concurrent use.
+type Detector struct {
+	rule     config.Outlier
+	group    *Group
+	sweeper  *Sweeper
+	logger   *slog.Logger
+	changed  func()
+	compares bool
+	size     atomic.Int32 // instances of the service
+	listed   atomic.Bool
+	closed   atomic.Bool
+}
+
+// NewDetector judges what is in group by rule. logger names the service. changed is called, with nothing locked, after
+// instances were ejected or have come back. Close it.
+func (s *Sweeper) NewDetector(rule config.Outlier, group *Group, logger *slog.Logger, changed func()) *Detector {
+	d := &Detector{
+		rule: rule, group: group, sweeper: s, logger: logger, changed: changed,
+		compares: rule.ErrorRate.Threshold > 0 || rule.Latency.Factor > 0,
+	}
+	if group.busy() {
+		d.list()
+	}
+	return d
+}
+
+// Close ends the detector's part in sweeps.
+func (d *Detector) Close() { d.closed.Store(true) }
+
+// Resize says how many instances the service has, of which a share may be out.
+func (d *Detector) Resize(instances int) { d.size.Store(int32(instances)) }
+
+// Begin is called before a request is sent. It reports whether the request is the trial of an instance that was out;
+// then Tried must be called.
+func (d *Detector) Begin(i *Instance, now int64) (trial bool) {
+	return i.phase.Load() == waiting && d.try(i, now)
+}
+
+func (d *Detector) try(i *Instance, now int64) bool {
+	g := d.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i.phase.Load() != waiting {
+		return false // another request was faster
+	}
+	i.lease = now + max(trialPatience, int64(d.rule.BaseEjection))
+	i.setPhase(trying)
+	return true
+}
+
+// Tried is the result of a trial: as soon as the head of an answer is there, or it has failed.
+func (d *Detector) Tried(i *Instance, now int64, o Outcome) {
+	g := d.group
+	g.mu.Lock()
+	p := i.phase.Load()
+	switch {
+	case p != trying && p != waiting: // its result was not awaited any longer
+		g.mu.Unlock()
+		return
+	case o == Unknown:
+		if p == trying {
+			i.setPhase(waiting)
+		}
+		g.mu.Unlock()
+		return
+	case d.fails(o):
+		period := d.eject(i, now, Trial, "the request that tried it failed")
+		g.mu.Unlock()
+		d.logger.Info("instance stays ejected", "instance", i.id, "reason", Trial, "for", period)
+		return
+	}
+	g.restore(i, now)
+	g.mu.Unlock()
+	d.logger.Info("instance is back after its ejection", "instance", i.id)
+	d.changed()
+}
+
+// Answered notes how long, in nanoseconds, the head of an answer took.
+func (d *Detector) Answered(i *Instance, latency int64) {
+	if d.compares {
+		d.counts(i).latency.add(latency)
+	}
+}
+
+// End is called when the exchange is over.
+func (d *Detector) End(i *Instance, o Outcome) {
+	if o == Unknown || i.phase.Load() != serving {
+		return
+	}
+	if d.compares {
+		c := d.counts(i)
+		c.total.Add(1)
+		if o != Good {
+			c.failed.Add(1)
+		}
+	}
+	if !d.fails(o) {
+		if i.streak.Load() != 0 {
+			i.streak.Store(0)
+		}
+		return
+	}
+	// When as many are out as may be, every further failure need not ask again.
+	n := i.streak.Add(1)
+	if limit := int32(d.rule.ConsecutiveErrors); limit > 0 && n%limit == 0 {
+		d.judge(i, protocol.Now(), ConsecutiveErrors, fmt.Sprintf("%d errors in a row", n))
+	}
+}
+
+func (d *Detector) fails(o Outcome) bool {
+	return o == Failed || o == ServerError && d.rule.ServerErrors
+}
+
+// counts are the instance's, which is seen to be looked at by the next comparison.
+func (d *Detector) counts(i *Instance) *counts {
+	if !i.counted.Load() && i.counted.CompareAndSwap(false, true) {
+		d.group.count(i)
+		d.list()
+	}
+	c := i.counts.Load()
+	if c == nil {
+		i.counts.CompareAndSwap(nil, &counts{})
+		c = i.counts.Load()
+	}
+	return c
+}
+
+// judge ejects an instance unless as many are out as may be.
+func (d *Detector) judge(i *Instance, now int64, reason Reason, detail string) {
+	g := d.group
+	g.mu.Lock()
+	if i.phase.Load() != serving {
+		g.mu.Unlock()
+		return
+	}
+	if n := g.out(); n >= d.most() {
+		g.mu.Unlock()
+		d.logger.Debug("instance is not ejected: as many are as may be", "instance", i.id, "reason", reason, "detail", detail, "ejected", n)
+		return
+	}
+	g.ejected = append(g.ejected, i)
+	period := d.eject(i, now, reason, detail)
+	g.mu.Unlock()
+	d.logger.Info("instance is ejected", "instance", i.id, "reason", reason, "detail", detail, "for", period)
+	d.list()
+	d.changed()
+}
+
+// most is how many instances may be out: a share, one in any case, but never all.
+func (d *Detector) most() int {
+	size := int(d.size.Load())
+	return min(max(1, int(d.rule.MaxShare*float64(size)+1e-9)), size-1)
+}
+
+// eject takes an instance out, longer each time; each baseEjection in which it was not ejected makes up for one time. The
+// group's mu is held.
+func (d *Detector) eject(i *Instance, now int64, reason Reason, detail string) time.Duration {
+	base := int64(d.rule.BaseEjection)
+	if reason != Trial && i.times > 0 {
+		i.times -= int(min(int64(i.times), (now-i.returned)/base))
+	}
+	period := int64(d.rule.MaxEjection)
+	if int64(i.times) < period/base {
+		i.times++ // no further than it matters: what is as bad as can be must not take for ever to be forgiven
+	}
+	period = min(period, base*int64(i.times))
+	if reason != Trial {
+		i.since, i.reason, i.detail = now, reason, detail
+	}
+	i.until = now + period
+	if d.group.ejections == nil {
+		d.group.ejections = map[Reason]uint64{}
+	}
+	d.group.ejections[reason]++
+	i.streak.Store(0)
+	i.setPhase(out)
+	return time.Duration(period)
+}
+
+// list makes the next sweep look at the detector.
+func (d *Detector) list() {
+	if d.listed.CompareAndSwap(false, true) {
+		d.sweeper.add(d)
+	}
+}
+
+// sweep lets those be tried whose time is over, and compares the instances that had requests.
+func (d *Detector) sweep(now int64) {
+	d.listed.Store(false) // before anything is looked at: what comes meanwhile lists it again
+	if d.closed.Load() {
+		return
+	}
+	g := d.group
+	g.mu.Lock()
+	for _, i := range g.ejected {
+		if p := i.phase.Load(); p == out && now >= i.until || p == trying && now >= i.lease {
+			i.setPhase(waiting)
+		}
+	}
+	var active []*Instance
+	if !d.compares || now-g.counting >= int64(d.rule.Interval) {
+		active, g.active = g.active, nil
+	}
+	g.mu.Unlock()
+	d.compare(active, now) // by a rule without comparisons it only empties the counts that another one's left
+	if g.busy() {
+		d.list()
+	}
+}
