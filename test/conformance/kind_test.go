@@ -25,6 +25,8 @@ type kind struct {
 	begin func(testing.TB) server
 	// open makes a client for a server. The bed's addresses are the server's own.
 	open func(testing.TB, server) *bed
+	// provide makes another client for private beds, whose registrations live as long as it is connected; nil for the same.
+	provide func(testing.TB, server) writer
 	// secure starts a server that wants a password or a token.
 	secure func(testing.TB) *secured
 	// encrypt starts a server that speaks TLS, with a certificate for 127.0.0.1.
@@ -197,6 +199,9 @@ func (k *kind) private(t testing.TB) *bed {
 	t.Helper()
 	s := k.begin(t)
 	b := k.open(t, s)
+	if k.provide != nil {
+		b.writer = k.provide(t, s)
+	}
 	b.kind, b.server = k, s
 	return b
 }

@@ -37,19 +37,19 @@ type failure struct {
 	what string
 }
 
-// clients of a load; each keeps its connection.
-const clients = 10
+// loadClients send the requests; each keeps its connection.
+const loadClients = 10
 
 // load begins to GET path.
 func (g *gateway) load(path string) *load {
 	g.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	l := &load{stop: stop}
-	for n := range clients {
+	for n := range loadClients {
 		l.done.Go(func() {
-			every := time.Second * clients / time.Duration(rate())
+			every := time.Second * loadClients / time.Duration(rate())
 			select {
-			case <-time.After(every * time.Duration(n) / clients): // so that they do not go hand in hand
+			case <-time.After(every * time.Duration(n) / loadClients): // so that they do not go hand in hand
 			case <-ctx.Done():
 				return
 			}

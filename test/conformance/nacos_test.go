@@ -23,6 +23,9 @@ func nacosKind() *kind {
 		share: func() (server, func(), error) { return testbed.SharedNacos() },
 		begin: func(t testing.TB) server { return testbed.StartNacos(t) },
 		open:  openNacos,
+		provide: func(t testing.TB, s server) writer {
+			return nacosSDKWriterTo(t, s.(*testbed.Nacos).Addr())
+		},
 		secure: func(t testing.TB) *secured {
 			k := nacosKind()
 			n := testbed.StartNacos(t, testbed.WithAuth("nacos", "right"))

@@ -244,12 +244,18 @@ func (st *stage) unknowing(harm, end func(), length time.Duration) time.Time {
 	return time.Now()
 }
 
+// connectionFlaps gives nobody the time to connect, at times, while the fleet changes as it does in cutOff.
 func connectionFlaps(st *stage) time.Time {
+	st.calm()
+	changed := make(chan error, 1)
+	go func() { changed <- st.fleet.turnover(st.Context()) }()
 	for range 20 {
 		st.link.cut()
 		st.sleep(200 * time.Millisecond)
 		st.link.mend()
 		st.sleep(300 * time.Millisecond)
 	}
-	return time.Now()
+	over := time.Now()
+	st.must(<-changed)
+	return over
 }
