@@ -20,6 +20,9 @@ func (l *Listener) SetDefaults() {
 }
 
 // SetDefaults implements the convention above.
+func (s *Sticky) SetDefaults() { s.Cookie = "SLUICE" }
+
+// SetDefaults implements the convention above.
 func (m *Mirror) SetDefaults() { m.Share = 1 }
 
 // SetDefaults implements the convention above.
@@ -32,7 +35,7 @@ func (p *Protection) SetDefaults() {
 
 // SetDefaults implements the convention above.
 func (s *Service) SetDefaults() {
-	s.Balance.Policy = "peakEWMA"
+	s.Balance = Balance{Policy: "peakEWMA", PanicThreshold: 0.5}
 	s.Connections = Connections{Pending: 1024, Idle: 90 * time.Second}
 	s.Timeouts = UpstreamTimeouts{Connect: 3 * time.Second, Idle: 5 * time.Minute}
 	s.Limits = RequestLimits{Queue: 64, QueueTimeout: 100 * time.Millisecond}

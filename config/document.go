@@ -17,6 +17,8 @@ type Document struct {
 	Routes []Route `yaml:"routes"`
 	// Services say how to treat a service, wherever a route uses it. The first entry that matches wins.
 	Services []Service `yaml:"services"`
+	// Zone that the gateway runs in. Instances of the same zone come first.
+	Zone string `yaml:"zone"`
 	// AccessLog says where one line per request goes.
 	AccessLog AccessLog `yaml:"accessLog"`
 	// LastKnownGood keeps what registries said on disk, for a start without them.
@@ -375,8 +377,20 @@ type ServiceMatch struct {
 
 // Balance chooses instances.
 type Balance struct {
-	// Policy is peakEWMA (default) or roundRobin.
+	// Policy is peakEWMA (default), leastRequest, roundRobin, random, ringHash, maglev or orca.
 	Policy string `yaml:"policy"`
+	// Hash is what ringHash and maglev go by: the first of these that a request has, such as "{header.X-User}",
+	// "{cookie.sid}", "{query.id}", "{path.id}" or "{client}". A request that has none of them goes to any instance.
+	Hash []string `yaml:"hash"`
+	// Sticky keeps a client at the instance it had first, by a cookie.
+	Sticky *Sticky `yaml:"sticky"`
+	// SlowStart is how long a new instance gets less than its weight asks for, from a tenth of it up.
+	SlowStart time.Duration `yaml:"slowStart"`
+	// PanicThreshold is the share of instances that fail health checks or are ejected, 0 to 1, beyond which that is ignored
+	// and all are used. 1 turns it off.
+	PanicThreshold float64 `yaml:"panicThreshold"`
+	// Zone is the gateway's own, whose instances come first; empty means the document's.
+	Zone string `yaml:"zone"`
 }
 
 // RequestLimits bound the requests that run at once, of all routes to the service. What is over them waits shortly for one to
@@ -402,6 +416,15 @@ type RetryBudget struct {
 	Share float64 `yaml:"share"`
 	// MinPerSecond is how many are allowed each second however few requests there are.
 	MinPerSecond int `yaml:"minPerSecond"`
+}
+
+// Sticky keeps a client at an instance, as long as that is there and sound. The cookie is valid for every gateway and after
+// every restart, and does not tell the instance's address.
+type Sticky struct {
+	// Cookie is its name.
+	Cookie string `yaml:"cookie"`
+	// TTL is how long the client keeps it; 0 means until its browser is closed.
+	TTL time.Duration `yaml:"ttl"`
 }
 
 // UpstreamTLS is how instances are reached by TLS. Relative files count from the document's folder.

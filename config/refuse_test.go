@@ -111,7 +111,7 @@ shutdown: {grace: 5s}
 			Pos: at(4, 10),
 		}},
 		Services: []Service{{
-			Match: ServiceMatch{Service: "*"}, Balance: Balance{"peakEWMA"}, PreserveHost: true, RetryBudget: RetryBudget{Share: 0.2, MinPerSecond: 3},
+			Match: ServiceMatch{Service: "*"}, Balance: Balance{Policy: "peakEWMA", PanicThreshold: 0.5}, PreserveHost: true, RetryBudget: RetryBudget{Share: 0.2, MinPerSecond: 3},
 			Outlier:     outlierDefaults(),
 			Limits:      RequestLimits{Queue: 64, QueueTimeout: 100 * time.Millisecond},
 			Connections: Connections{Pending: 1024, Idle: 90 * time.Second},

@@ -75,7 +75,7 @@ func TestRules(t *testing.T) {
 		{dubbo, "interface: a.B, method: m, attachments: ['a:']", `to.dubbo.attachments[0]: "a:" is not a header's name`},
 		{dubbo, "interface: a.B, method: m, unknown: drop", `to.dubbo.unknown: unknown word "drop"; known: ignore, reject`},
 
-		{service, "balance: {policy: random}", `services[0].balance.policy: unknown policy "random"; known: peakEWMA, roundRobin`},
+		{service, "balance: {policy: rando}", `services[0].balance.policy: unknown policy "rando"; did you mean "random"?`},
 		{service, "balance: {policy: round-robin}", `services[0].balance.policy: unknown policy "round-robin"; did you mean "roundRobin"?`},
 		{service, "protocol: h2c", `services[0].protocol: unknown protocol "h2c"; known: dubbo, http1`},
 		{service, "tls: {key: k}", "services[0].tls: cert and key go together"},

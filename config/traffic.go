@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/sluice-gateway/sluice/strictyaml"
 )
@@ -101,4 +102,48 @@ func (r *reader) parts(at string, to *Target, bound []string, registries *names)
 		named(at+".mirror", to.Mirror.Registry)
 		subset(at+".mirror", to.Mirror.Subset)
 	}
+}
+
+// validate checks that the policy can work.
+func (b *Balance) validate() (errs []error) {
+	policies := []string{"peakEWMA", "leastRequest", "roundRobin", "random", "ringHash", "maglev", "orca"}
+	hashes := b.Policy == "ringHash" || b.Policy == "maglev"
+	switch {
+	case !contains(policies, b.Policy):
+		errs = append(errs, fmt.Errorf("balance.policy: %s", strictyaml.Unknown("policy", b.Policy, policies)))
+	case hashes && len(b.Hash) == 0:
+		errs = append(errs, fmt.Errorf(`balance.hash: is missing; %s needs to know what to go by, such as "{header.X-User}"`, b.Policy))
+	case !hashes && len(b.Hash) > 0:
+		errs = append(errs, fmt.Errorf("balance.hash: means nothing to %s; ringHash and maglev go by it", b.Policy))
+	case hashes && b.SlowStart > 0:
+		errs = append(errs, fmt.Errorf("balance.slowStart: cannot stand beside %s, which sends a key where it belongs at once", b.Policy))
+	}
+	for i, text := range b.Hash {
+		if err := hashed(text); err != nil {
+			errs = append(errs, fmt.Errorf("balance.hash[%d]: %w", i, err))
+		}
+	}
+	if b.Sticky != nil && !token(b.Sticky.Cookie) {
+		errs = append(errs, fmt.Errorf("balance.sticky.cookie: %q cannot be a cookie's name", b.Sticky.Cookie))
+	}
+	if !(b.PanicThreshold >= 0 && b.PanicThreshold <= 1) {
+		errs = append(errs, errors.New("balance.panicThreshold: must be a share from 0 to 1"))
+	}
+	return errs
+}
+
+// hashed checks one entry of hash.
+func hashed(text string) error {
+	inner, ok := strings.CutPrefix(text, "{")
+	inner, closed := strings.CutSuffix(inner, "}")
+	source, name, _ := strings.Cut(inner, ".")
+	switch sources := []string{"header", "cookie", "query", "path", "client"}; {
+	case !ok || !closed:
+		return fmt.Errorf(`must be taken from the request, as in "{header.X-User}"; %q is the same for all`, text)
+	case !contains(sources, source):
+		return errors.New(strictyaml.Unknown("source", source, sources))
+	case (source == "client") != (name == ""):
+		return fmt.Errorf("%q: a header, cookie, query or path needs a name, client has none", text)
+	}
+	return nil
 }

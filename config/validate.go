@@ -294,9 +294,7 @@ func (s *Service) Validate() error {
 	if s.Match.Service == "" {
 		errs = append(errs, missing("match.service"))
 	}
-	if policies := []string{"peakEWMA", "roundRobin"}; !contains(policies, s.Balance.Policy) {
-		errs = append(errs, fmt.Errorf("balance.policy: %s", strictyaml.Unknown("policy", s.Balance.Policy, policies)))
-	}
+	errs = append(errs, s.Balance.validate()...)
 	if protocols := []string{"http1", "dubbo"}; s.Protocol != "" && !contains(protocols, s.Protocol) {
 		errs = append(errs, fmt.Errorf("protocol: %s", strictyaml.Unknown("protocol", s.Protocol, protocols)))
 	}

@@ -90,7 +90,7 @@ func (c *compiler) route(r *config.Route) (built *compiled, preflight bool, err 
 	if err != nil {
 		return built, false, fmt.Errorf("to: %w", err)
 	}
-	built.handler = protocol.Chain(end, filters...)
+	built.end, built.handler = end, protocol.Chain(end, filters...)
 	return built, preflight, nil
 }
 
@@ -229,11 +229,17 @@ func (c *compiler) registry(name string) (string, error) {
 func settings(doc *config.Document, reg string, name registry.ServiceName) config.Service {
 	for i := range doc.Services {
 		if doc.Services[i].Match.Matches(reg, name.Name) {
-			return doc.Services[i]
+			return inZone(doc, doc.Services[i])
 		}
 	}
 	var s config.Service
 	s.SetDefaults()
+	return inZone(doc, s)
+}
+
+// inZone fills in the zone of the gateway.
+func inZone(doc *config.Document, s config.Service) config.Service {
+	s.Balance.Zone = cmp.Or(s.Balance.Zone, doc.Zone)
 	return s
 }
 

@@ -33,6 +33,12 @@ type Settings struct {
 	TLSConfig *tls.Config
 }
 
+// picking is how instances are chosen among.
+func (s *Settings) picking() balance.Config {
+	b := &s.Balance
+	return balance.Config{Policy: b.Policy, SlowStart: b.SlowStart, Zone: b.Zone}
+}
+
 // Dialer is how one wire protocol is spoken.
 type Dialer struct {
 	// Check says why a service treated like this cannot be spoken to; nil means that every one can.

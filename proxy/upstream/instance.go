@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
+	"github.com/sluice-gateway/sluice/proxy/outlier"
 )
 
 // instance is one endpoint of a service, and how it is reached. It is its own finisher.
@@ -17,6 +18,8 @@ type instance struct {
 	service   *Service
 	connector *connector
 	load      *balance.Load
+	joined    int64             // when the registry told of it, in protocol.Now's time; 0: it was there before
+	outlier   *outlier.Instance // nil when nobody judges it
 }
 
 // errLeft is for a request that met an instance in the moment it left.
@@ -47,6 +50,7 @@ func (i *instance) serve(ctx context.Context, req *protocol.Request, start int64
 	if appeared, first := i.load.First(); first {
 		i.service.discovered.Observe(time.Duration(start - appeared).Seconds())
 	}
+	trial := i.outlier != nil && i.service.detector.Begin(i.outlier, start)
 	handedOver := false
 	defer func() {
 		// Also when the client panics: a count that never comes back would shun the instance for ever.
@@ -59,7 +63,13 @@ func (i *instance) serve(ctx context.Context, req *protocol.Request, start int64
 	req.Record.UpstreamNanos = now - start
 	if err != nil {
 		i.judge(now, now-start, err)
+		if i.outlier != nil {
+			i.failed(now, err, trial)
+		}
 		return nil, err
+	}
+	if i.outlier != nil {
+		i.answered(now, now-start, resp.Status, trial)
 	}
 	busy := resp.Status == 429 || resp.Status == 503
 	if reserved && i.service.limits.rule.Adaptive {
@@ -76,9 +86,12 @@ func (i *instance) serve(ctx context.Context, req *protocol.Request, start int64
 }
 
 // Finish implements protocol.Finisher.
-func (i *instance) Finish(_ *protocol.Request, _ *protocol.Response, err error) {
+func (i *instance) Finish(_ *protocol.Request, resp *protocol.Response, err error) {
 	if err != nil && instancesFault(err) {
 		i.load.Fail(protocol.Now(), 0, 0)
+	}
+	if i.outlier != nil {
+		i.finished(resp.Status, err)
 	}
 	i.end()
 }

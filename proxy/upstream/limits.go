@@ -41,7 +41,7 @@ func (l *limits) enter(ctx context.Context, req *protocol.Request, st *state, tr
 	var deadline int64
 	for {
 		now := protocol.Now()
-		if i := l.reserve(st, now, tried); i != nil {
+		if i := l.reserve(req, st, now, tried); i != nil {
 			return i, nil
 		}
 		if deadline == 0 {
@@ -50,21 +50,21 @@ func (l *limits) enter(ctx context.Context, req *protocol.Request, st *state, tr
 				deadline = min(deadline, req.Deadline)
 			}
 		}
-		if !l.wait(ctx, time.Duration(deadline-now), st, tried) {
+		if !l.wait(ctx, req, time.Duration(deadline-now), st, tried) {
 			return nil, st.overloaded()
 		}
 	}
 }
 
 // reserve takes a place of the service and of one of its instances, or none.
-func (l *limits) reserve(st *state, now int64, tried []*balance.Load) *instance {
+func (l *limits) reserve(req *protocol.Request, st *state, now int64, tried []*balance.Load) *instance {
 	if l.rule.Service > 0 && l.inflight.Add(1) > int64(l.rule.Service) {
 		l.inflight.Add(-1)
 		return nil
 	}
 	// A pick avoids those that are full. It may race with others for the last place of one; then the next pick avoids it.
 	for range 3 {
-		i := st.instances[st.picker.Pick(balance.Choice{Now: now, Tried: tried})]
+		i := st.choose(now, req, tried)
 		if i.load.Reserve(l.limit(i)) {
 			return i
 		}
@@ -86,7 +86,7 @@ func (l *limits) limit(i *instance) int64 {
 }
 
 // wait queues until a place may be free. It reports false when there is no room, or the time is over.
-func (l *limits) wait(ctx context.Context, patience time.Duration, st *state, tried []*balance.Load) bool {
+func (l *limits) wait(ctx context.Context, req *protocol.Request, patience time.Duration, st *state, tried []*balance.Load) bool {
 	if patience <= 0 {
 		return false
 	}
@@ -100,7 +100,7 @@ func (l *limits) wait(ctx context.Context, patience time.Duration, st *state, tr
 	l.waiting.Store(int32(len(l.queue)))
 	l.mu.Unlock()
 	// A request that ended before it could see the queue has woken nobody.
-	if i := l.reserve(st, protocol.Now(), tried); i != nil {
+	if i := l.reserve(req, st, protocol.Now(), tried); i != nil {
 		l.release(i)
 	}
 	timer := time.NewTimer(patience)

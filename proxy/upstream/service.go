@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
+	"github.com/sluice-gateway/sluice/proxy/outlier"
 	"github.com/sluice-gateway/sluice/registry"
 )
 
@@ -24,7 +25,10 @@ type Service struct {
 	store      *Store
 	pool       balance.Pool
 	budget     budget
-	limits     *limits // nil without limits
+	limits     *limits    // nil without limits
+	selection  *selection // nil when nothing of a request decides
+	group      *outlier.Group
+	detector   *outlier.Detector // nil when nobody judges the instances; then group is nil, too
 	state      atomic.Pointer[state]
 	watch      *discovery.Subscription
 	answered   chan struct{} // closed when the registry has spoken for the first time
@@ -98,7 +102,12 @@ func (s *Service) apply(e *discovery.Endpoints) {
 		next.instances = append(next.instances, i)
 	}
 	s.finish(next)
-	if first := s.state.Swap(next); first.endpoints == nil {
+	if s.detector != nil {
+		s.detector.Resize(distinct(next.instances))
+	}
+	first := s.state.Swap(next)
+	s.weigh()
+	if first.endpoints == nil {
 		close(s.answered)
 	}
 	for _, i := range left {
@@ -108,6 +117,7 @@ func (s *Service) apply(e *discovery.Endpoints) {
 
 // finish adds what is derived from the instances: the picker, and the parts of a Dubbo service.
 func (s *Service) finish(st *state) {
+	st.targets = targets(st.instances)
 	st.picker = s.picker(st.instances)
 	name := s.key.Service
 	if name.Kind != registry.Dubbo || (name.Group != "*" && name.Version != "*") {
@@ -130,24 +140,25 @@ func (s *Service) finish(st *state) {
 // instance is old, if not nil, with its new description, or a new one. appeared is when the registry told of it, or zero.
 func (s *Service) instance(endpoint *discovery.Endpoint, old *instance, appeared time.Time) (*instance, error) {
 	if old != nil {
-		return &instance{endpoint: endpoint, service: s, connector: old.connector, load: old.load}, nil
+		return &instance{endpoint: endpoint, service: s, connector: old.connector, load: old.load, joined: old.joined, outlier: old.outlier}, nil
 	}
 	dialer, err := s.store.dialer(cmp.Or(endpoint.Protocol, s.settings.Protocol), &s.settings)
 	if err != nil {
 		return nil, err
 	}
-	return &instance{
+	i := &instance{
 		endpoint: endpoint, service: s, connector: &connector{dialer: dialer, settings: &s.settings, store: s.store},
 		load: s.store.load(s.key, endpoint.ID, appeared),
-	}, nil
+	}
+	if !appeared.IsZero() {
+		i.joined = protocol.Now() - int64(time.Since(appeared))
+	}
+	s.store.join(i)
+	return i, nil
 }
 
 func (s *Service) picker(instances []*instance) balance.Picker {
-	targets := make([]balance.Target, len(instances))
-	for n, i := range instances {
-		targets[n] = balance.Target{Load: i.load, Weight: i.endpoint.Weight, ID: i.endpoint.ID, Zone: i.endpoint.Zone}
-	}
-	p, err := balance.New(balance.Config{Policy: s.settings.Balance.Policy}, targets, &s.pool)
+	p, err := balance.New(s.settings.picking(), targets(instances), &s.pool)
 	if err != nil {
 		// Acquire has checked the policy.
 		panic(err)
@@ -164,4 +175,5 @@ func (s *Service) close() {
 	for _, i := range s.state.Load().instances {
 		s.store.leave(s.key, i)
 	}
+	s.store.unguard(s)
 }

@@ -17,11 +17,14 @@ type state struct {
 	endpoints *discovery.Endpoints // nil until the registry has spoken
 	instances []*instance
 	picker    balance.Picker
+	// targets are the instances as the balancer sees them; only of a whole service.
+	targets []balance.Target
 	// parts divides a Dubbo service that was asked for with "*" by exact group and version.
 	parts map[part]*state
 	// subsets divides the instances further, by what routes tell them apart by.
 	subsets  atomic.Pointer[map[string]map[string]*state]
 	dividing sync.Mutex
+	sticky   atomic.Pointer[tokens]
 	// unusable are endpoints that the registry calls usable but that no client can be made for.
 	unusable []discovery.Excluded
 }
@@ -59,7 +62,7 @@ func (s *state) serve(ctx context.Context, req *protocol.Request, tried []*balan
 	now := protocol.Now()
 	var i *instance
 	if l := s.instances[0].service.limits; l == nil {
-		i = s.instances[s.picker.Pick(balance.Choice{Now: now, Tried: tried})]
+		i = s.choose(now, req, tried)
 	} else {
 		var refused *protocol.Error
 		if i, refused = l.enter(ctx, req, s, tried); refused != nil {
@@ -68,5 +71,8 @@ func (s *state) serve(ctx context.Context, req *protocol.Request, tried []*balan
 		now = protocol.Now() // the time in the queue is not the instance's
 	}
 	resp, err := i.serve(ctx, req, now)
+	if by := i.service.selection; by != nil && err == nil {
+		by.stick(s, i, req, resp)
+	}
 	return resp, i, err
 }

@@ -63,10 +63,14 @@ func (s *Service) status() ServiceStatus {
 	}
 	now := protocol.Now()
 	for _, i := range st.instances {
-		out.Instances = append(out.Instances, InstanceStatus{
-			Endpoint: *i.endpoint, InFlight: i.load.InFlight(), Requests: i.load.Requests(), Failures: i.load.Failures(),
-			Latency: i.load.Latency(now), Draining: i.load.Draining(),
-		})
+		out.Instances = append(out.Instances, i.status(now))
 	}
 	return out
+}
+
+func (i *instance) status(now int64) InstanceStatus {
+	return InstanceStatus{
+		Endpoint: *i.endpoint, InFlight: i.load.InFlight(), Requests: i.load.Requests(), Failures: i.load.Failures(),
+		Latency: i.load.Latency(now), Draining: i.load.Draining(),
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
+	"github.com/sluice-gateway/sluice/proxy/outlier"
 )
 
 const (
@@ -39,11 +40,14 @@ type Store struct {
 	mu       sync.Mutex
 	services map[discovery.Key][]*Service            // one a way of treatment; more than one only while plans change
 	loads    map[discovery.Key]map[string]*loadEntry // by service and instance
+	groups   map[discovery.Key]*outlier.Group        // of services whose instances were ever judged
 
 	// left are the loads of instances that nobody has, and open the connectors that have a client. What is done now and then
 	// is done for these alone: an instance that is only known costs nothing.
 	left map[loadKey]time.Time
 	open map[*connector]struct{}
+
+	sweeper outlier.Sweeper
 
 	// discovered is the time from the moment a registry told of an instance to its first request, by registry.
 	discovered *prometheus.HistogramVec
@@ -51,7 +55,8 @@ type Store struct {
 
 type loadEntry struct {
 	balance.Load
-	refs int
+	refs    int
+	outlier *outlier.Instance // nil until somebody judges it
 }
 
 type loadKey struct {
@@ -69,7 +74,7 @@ func NewStore(logger *slog.Logger, catalogue *discovery.Catalogue, dialers map[s
 	return &Store{
 		ctx: ctx, cancel: cancel, logger: logger, catalogue: catalogue, dialers: byProtocol,
 		services: map[discovery.Key][]*Service{}, loads: map[discovery.Key]map[string]*loadEntry{},
-		left: map[loadKey]time.Time{}, open: map[*connector]struct{}{},
+		groups: map[discovery.Key]*outlier.Group{}, left: map[loadKey]time.Time{}, open: map[*connector]struct{}{},
 		discovered: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "sluice_registry_event_to_first_pick_seconds",
 			Help:    "Time from a registry's telling of a new instance of a known service to the first request sent to it.",
@@ -82,14 +87,19 @@ func NewStore(logger *slog.Logger, catalogue *discovery.Catalogue, dialers map[s
 // Acquire needs a Release.
 func (s *Store) Acquire(key discovery.Key, settings config.Service) (*Service, error) {
 	settings.Match = config.ServiceMatch{} // how it was found is no way of treatment
-	if _, err := balance.New(balance.Config{Policy: settings.Balance.Policy}, nil, &balance.Pool{}); err != nil {
-		return nil, err
-	}
 	tlsConfig, err := loadTLS(settings.TLS)
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	treated := Settings{settings, tlsConfig}
+	picking := treated.picking()
+	if err := picking.Validate(); err != nil {
+		return nil, err
+	}
+	by, err := newSelection(&settings.Balance)
+	if err != nil {
+		return nil, err
+	}
 	if _, err := s.dialer(settings.Protocol, &treated); err != nil {
 		return nil, err
 	}
@@ -103,8 +113,9 @@ func (s *Store) Acquire(key discovery.Key, settings config.Service) (*Service, e
 	}
 	svc := &Service{
 		key: key, name: key.Service.String(), settings: treated, store: s, refs: 1, answered: make(chan struct{}),
-		discovered: s.discovered.WithLabelValues(key.Registry), limits: newLimits(settings.Limits),
+		discovered: s.discovered.WithLabelValues(key.Registry), limits: newLimits(settings.Limits), selection: by,
 	}
+	s.guard(svc)
 	first := &state{service: svc.name}
 	svc.finish(first)
 	svc.state.Store(first)
@@ -112,6 +123,7 @@ func (s *Store) Acquire(key discovery.Key, settings config.Service) (*Service, e
 	s.mu.Unlock()
 	// Outside the lock: a known service is applied before Subscribe returns, and that asks the store for loads.
 	svc.watch = s.catalogue.Subscribe(key, svc.apply)
+	s.release(key)
 	return svc, nil
 }
 
@@ -144,6 +156,7 @@ func (s *Store) Run(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			s.forget(now)
+			s.sweeper.Sweep(protocol.Now())
 			for _, c := range s.connected() {
 				c.sweep(protocol.Now())
 			}
@@ -242,6 +255,7 @@ func (s *Store) releaseLoad(key discovery.Key, id string) {
 
 // leave is called for an instance that a service no longer has. It does not wait.
 func (s *Store) leave(key discovery.Key, i *instance) {
+	s.part(i)
 	s.releaseLoad(key, i.endpoint.ID)
 	s.closing.Go(func() {
 		if err := i.connector.close(s.ctx); err != nil {
@@ -269,6 +283,9 @@ func (s *Store) forget(now time.Time) {
 		of := s.loads[k.service]
 		if delete(of, k.id); len(of) == 0 {
 			delete(s.loads, k.service)
+			if len(s.services[k.service]) == 0 {
+				delete(s.groups, k.service)
+			}
 		}
 	}
 }

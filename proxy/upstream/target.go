@@ -58,6 +58,7 @@ func (t *Target) again(ctx context.Context, req *protocol.Request, st *state, i 
 			return resp, err
 		}
 		tried = append(tried, i.load)
+		note(req, i, resp, err)
 		// The registry may have spoken meanwhile, and an instance that is gone is often why the first try failed.
 		if fresh, resolveErr := t.to.resolve(ctx, req); resolveErr == nil {
 			st = fresh

@@ -1,0 +1,158 @@
+package upstream
+
+import (
+	"github.com/sluice-gateway/sluice/discovery"
+	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/proxy/balance"
+	"github.com/sluice-gateway/sluice/proxy/outlier"
+)
+
+// panicThreshold is the share of a service's instances that may be unhealthy or ejected; beyond it these opinions are
+// doubted, and all instances get requests.
+const panicThreshold = 0.5
+
+// guard begins to judge the instances of a new service, as far as its settings ask for it. store.mu is held.
+func (s *Store) guard(svc *Service) {
+	rule := svc.settings.Outlier
+	if rule.Off() {
+		return
+	}
+	g := s.groups[svc.key]
+	if g == nil {
+		g = &outlier.Group{}
+		s.groups[svc.key] = g
+	}
+	logger := s.logger.With("service", svc.name, "registry", svc.key.Registry)
+	svc.group = g
+	svc.detector = s.sweeper.NewDetector(rule, g, logger, func() { s.weigh(svc.key) })
+}
+
+// unguard is called when a service has ended.
+func (s *Store) unguard(svc *Service) {
+	if svc.detector != nil {
+		svc.detector.Close()
+	}
+	s.release(svc.key)
+}
+
+// release lets all instances of a service serve when nobody judges them any more, and forgets what nobody needs.
+func (s *Store) release(key discovery.Key) {
+	s.mu.Lock()
+	g, users, judged := s.groups[key], len(s.services[key]), false
+	for _, svc := range s.services[key] {
+		judged = judged || svc.detector != nil
+	}
+	if users == 0 && len(s.loads[key]) == 0 {
+		delete(s.groups, key)
+	}
+	s.mu.Unlock()
+	if g != nil && users > 0 && !judged && g.Free() {
+		s.weigh(key)
+	}
+}
+
+// join gives an instance what is known of it by judging.
+func (s *Store) join(i *instance) {
+	svc := i.service
+	if svc.detector == nil {
+		return
+	}
+	s.mu.Lock()
+	e, g := s.loads[svc.key][i.endpoint.ID], s.groups[svc.key]
+	if e.outlier == nil {
+		e.outlier = g.New(i.endpoint.ID, &e.Load)
+	}
+	i.outlier = e.outlier
+	s.mu.Unlock()
+	g.Join(i.outlier)
+}
+
+// part is join's end.
+func (s *Store) part(i *instance) {
+	if i.outlier != nil {
+		i.service.group.Leave(i.outlier)
+	}
+}
+
+// weigh decides anew, for whoever uses a service, whether so many instances have flags that the flags are to be doubted.
+func (s *Store) weigh(key discovery.Key) {
+	s.mu.Lock()
+	services := s.services[key]
+	s.mu.Unlock()
+	for _, svc := range services {
+		svc.weigh()
+	}
+}
+
+func (s *Service) weigh() {
+	s.pool.Update(s.state.Load().targets, panicThreshold)
+}
+
+// outcome is what an answer says about the instance.
+func outcome(status int) outlier.Outcome {
+	if status >= 500 {
+		return outlier.ServerError
+	}
+	return outlier.Good
+}
+
+// fault is what an error says about the instance: not what the gateway or the client did, nor that the instance was busy.
+func fault(err error) outlier.Outcome {
+	if !instancesFault(err) {
+		if protocol.AsError(err).Code == protocol.CodeUpstreamException {
+			return outlier.Good // it answered, by an exception
+		}
+		return outlier.Unknown
+	}
+	if protocol.AsError(err).Code == protocol.CodeUpstreamBusy {
+		return outlier.Unknown
+	}
+	return outlier.Failed
+}
+
+// failed tells the detector of a request without an answer.
+func (i *instance) failed(now int64, err error, trial bool) {
+	d, o := i.service.detector, fault(err)
+	if trial {
+		d.Tried(i.outlier, now, o)
+	}
+	d.End(i.outlier, o)
+}
+
+// answered tells the detector of an answer's head.
+func (i *instance) answered(now, latency int64, status int, trial bool) {
+	d := i.service.detector
+	d.Answered(i.outlier, latency)
+	if trial {
+		d.Tried(i.outlier, now, outcome(status))
+	}
+}
+
+// finished tells the detector of an exchange that had an answer, at its end.
+func (i *instance) finished(status int, err error) {
+	o := outcome(status)
+	if err != nil {
+		o = fault(err)
+	}
+	i.service.detector.End(i.outlier, o)
+}
+
+// distinct counts the instances by address: one may serve several groups of a Dubbo service. They are in the order of their
+// addresses.
+func distinct(instances []*instance) (n int) {
+	for k, i := range instances {
+		if k == 0 || i.endpoint.ID != instances[k-1].endpoint.ID {
+			n++
+		}
+	}
+	return n
+}
+
+// targets are the instances as the balancer sees them.
+func targets(instances []*instance) []balance.Target {
+	out := make([]balance.Target, len(instances))
+	for n, i := range instances {
+		out[n] = i.target()
+	}
+	return out
+}
