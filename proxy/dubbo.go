@@ -73,5 +73,6 @@ func (c *compiler) dubbo(r *config.Route, reg string, built *compiled) (protocol
 		return nil, err
 	}
 	built.release = append(built.release, transcoder.Close)
+	built.call = target
 	return transcoder.Filter(target), nil
 }

@@ -196,6 +196,7 @@ func (g *Gateway) applyLocked(doc *config.Document, first bool) error {
 	} else {
 		plan.settle(settleAtReload)
 	}
+	plan.remember(old, doc.Admin.Recent)
 	g.server.plan.Store(plan)
 	g.switchListeners(doc, fresh, stores)
 	g.retire(old, g.log, log)

@@ -23,14 +23,19 @@ type Plan struct {
 	document *config.Document
 	at       time.Time
 	log      *telemetry.AccessLog
+	recent   *telemetry.Recent
 }
 
 // compiled is one route: the head of its chain of handlers, and its books. It is its own finisher.
 type compiled struct {
 	config  *config.Route
 	handler protocol.Handler
-	counts  *telemetry.Route
-	log     *telemetry.AccessLog
+	// end is what the filters lead to, and call what serves the calls that a transcoder makes, if that is the end.
+	end    protocol.Handler
+	call   *upstream.Target
+	counts *telemetry.Route
+	log    *telemetry.AccessLog
+	recent *telemetry.Recent
 	// inflight counts requests of this plan's route, so that what the route holds can be released when a newer plan has
 	// taken over and the last request has ended.
 	inflight atomic.Int64
@@ -64,6 +69,7 @@ func (c *compiled) Finish(req *protocol.Request, resp *protocol.Response, err er
 	}
 	c.counts.End(&req.Record, resp.Status, nanos)
 	c.log.Log(req, resp.Status, nanos)
+	c.recent.Note(req, resp.Status, nanos)
 	c.inflight.Add(-1)
 }
 

@@ -65,14 +65,19 @@ func (c *compiled) serve(ctx context.Context, req *protocol.Request) *protocol.R
 // noRoute answers a request that no route wants.
 func (c *compiled) noRoute(req *protocol.Request, allow string) *protocol.Response {
 	c.counts.Begin()
-	e := protocol.NewError(404, protocol.CodeNoRoute, "no route matches this host and path")
-	if allow != "" {
-		e = protocol.NewError(405, protocol.CodeMethodNotAllowed, "no route takes this method here")
-		e.Allow = allow
-	}
-	resp := render(req, e)
+	resp := render(req, unrouted(allow))
 	resp.OnClose(c)
 	return resp
+}
+
+// unrouted is what a request without a route is answered; allow lists the methods that would have had one.
+func unrouted(allow string) *protocol.Error {
+	if allow == "" {
+		return protocol.NewError(404, protocol.CodeNoRoute, "no route matches this host and path")
+	}
+	e := protocol.NewError(405, protocol.CodeMethodNotAllowed, "no route takes this method here")
+	e.Allow = allow
+	return e
 }
 
 // refused keeps the books of a request that a listener turned away before any route could see it.
@@ -86,6 +91,7 @@ func (s *server) refused(req *protocol.Request, e *protocol.Error) {
 	c.counts.Begin()
 	c.counts.End(&req.Record, e.Status, nanos)
 	c.log.Log(req, e.Status, nanos)
+	c.recent.Note(req, e.Status, nanos)
 }
 
 // unanswered is the end of a route whose filters answer themselves.
