@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"testing"
 
-	xnet "golang.org/x/net/http2"
-
 	"github.com/sluice-gateway/sluice/protocol"
 )
 
@@ -55,25 +53,10 @@ func BenchmarkServer(b *testing.B) {
 }
 
 func BenchmarkServerXNet(b *testing.B) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	srv := &xnet.Server{}
-	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	addr := xnetServer(b, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "5")
 		_, _ = w.Write([]byte("hello"))
 	})
-	go func() {
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go srv.ServeConn(nc, &xnet.ServeConnOpts{Handler: h})
-		}
-	}()
-	defer ln.Close()
-	b.Run("13", func(b *testing.B) { rawBench(b, ln.Addr().String(), 13) })
-	b.Run("1", func(b *testing.B) { rawBench(b, ln.Addr().String(), 1) })
+	b.Run("13", func(b *testing.B) { rawBench(b, addr, 13) })
+	b.Run("1", func(b *testing.B) { rawBench(b, addr, 1) })
 }

@@ -84,7 +84,7 @@ func (s *stream) await(of receiver) error {
 	<-s.rwake
 	c.mu.Lock()
 	s.rwaits = false
-	if s.rlimit == 0 || len(s.in) > 0 || s.recvEnd || s.err != nil || s.shut || protocol.Now() < s.rlimit {
+	if !s.overdue() {
 		return nil
 	}
 	c.mu.Unlock()
@@ -93,6 +93,12 @@ func (s *stream) await(of receiver) error {
 	}
 	c.mu.Lock()
 	return nil
+}
+
+// overdue reports whether the reader has waited for as long as it may, for nothing. The lock is held.
+func (s *stream) overdue() bool {
+	waits := len(s.in) == 0 && !s.recvEnd && s.err == nil && !s.shut
+	return waits && s.rlimit != 0 && protocol.Now() >= s.rlimit
 }
 
 // Buffered implements protocol.Body.

@@ -88,9 +88,8 @@ type Client struct {
 	workers workers
 	buffers socket.Pool
 	running sync.WaitGroup // dialling and reading goroutines
-	ended   context.Context
-	end     context.CancelFunc
 
+	limit            atomic.Uint32 // how many streams the instance allowed last; 0 if it has not said
 	dialled, retried atomic.Uint64
 }
 
@@ -103,7 +102,7 @@ func NewClient(cfg ClientConfig) *Client {
 	setDefault(&cfg.PingTimeout, 20*time.Second)
 	c := &Client{cfg: cfg}
 	c.pool.client = c
-	c.ended, c.end = context.WithCancel(context.Background())
+	c.pool.dials = map[*dial]struct{}{}
 	if cfg.TLS != nil {
 		c.tls = cfg.TLS.Clone()
 		if c.tls.ServerName == "" {
@@ -177,8 +176,8 @@ func (c *Client) authority(req *protocol.Request) string {
 func (c *Client) Warm() {
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()
-	if len(c.pool.conns) == 0 && c.pool.dialling == 0 && !c.pool.closed {
-		c.pool.dial()
+	if len(c.pool.conns) == 0 && len(c.pool.dials) == 0 && !c.pool.closed {
+		c.pool.startDial()
 	}
 }
 
@@ -192,7 +191,6 @@ func (c *Client) Sweep(now int64) {
 // Close shuts idle connections now and busy ones when their last exchange ends. Serve fails from now on. A second Close
 // does nothing.
 func (c *Client) Close() error {
-	c.end()
 	c.pool.close()
 	c.workers.close()
 	return nil
@@ -219,8 +217,7 @@ func (c *Client) Stats() ClientStats {
 }
 
 // dialConn makes a connection.
-func (c *Client) dialConn() (*clientConn, error) {
-	ctx := c.ended
+func (c *Client) dialConn(ctx context.Context) (*clientConn, error) {
 	if t := c.cfg.ConnectTimeout; t > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t)

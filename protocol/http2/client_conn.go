@@ -36,6 +36,9 @@ func newClientConn(c *Client, nc net.Conn) *clientConn {
 	l := Limits{StreamWindow: c.cfg.StreamWindow, ConnWindow: c.cfg.ConnWindow}
 	cc.init(cc, false, &c.buffers, l.windows(), c.cfg.BodyIdleTimeout)
 	cc.head.maxBytes, cc.head.maxCount = c.cfg.MaxHeaderBytes, c.cfg.MaxHeaderCount
+	if n := c.limit.Load(); n > 0 {
+		cc.peer.streams = n // nothing is refused while the settings are on their way
+	}
 	cc.out = appendSettings(append(cc.out, preface...),
 		setting{settingEnablePush, 0},
 		setting{settingInitialWindowSize, uint32(cc.limits.stream)},
@@ -243,7 +246,10 @@ func (cc *clientConn) interruptIfOver() {
 }
 
 // changed implements role.
-func (cc *clientConn) changed() { cc.grown = true }
+func (cc *clientConn) changed() {
+	cc.grown = true
+	cc.client.limit.Store(cc.peer.streams)
+}
 
 // closed implements role.
 func (cc *clientConn) closed(*stream) {

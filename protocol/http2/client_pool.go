@@ -16,13 +16,13 @@ import (
 type pool struct {
 	client *Client
 
-	mu       sync.Mutex
-	conns    []*clientConn // that take new requests
-	leaving  []*clientConn // that do not, and have requests still
-	dialling int
-	queue    waitQueue
-	closed   bool
-	waiting  atomic.Int32 // length of the queue
+	mu      sync.Mutex
+	conns   []*clientConn      // that take new requests
+	leaving []*clientConn      // that do not, and have requests still
+	dials   map[*dial]struct{} // under way
+	queue   waitQueue
+	closed  bool
+	waiting atomic.Int32 // length of the queue
 }
 
 // waiter is one request in the queue.
@@ -90,11 +90,11 @@ func (p *pool) begin(req *protocol.Request, path string, w **waiter) (*clientStr
 		return nil, c.failure(502, protocol.CodeUpstreamProtocol, "the service does not support this upgrade", "connect", true, errNoConnect)
 	}
 	limit := c.cfg.MaxConnections
-	room := limit <= 0 || len(p.conns)+p.dialling < limit
+	room := limit <= 0 || len(p.conns)+len(p.dials) < limit
 	switch {
-	case room && !unsettled && p.queue.n >= p.dialling*assumedStreams:
-		p.dial()
-	case !room && p.dialling == 0 && !unsettled:
+	case room && !unsettled && p.queue.n >= len(p.dials)*assumedStreams:
+		p.startDial()
+	case !room && len(p.dials) == 0 && !unsettled:
 		if pending := c.cfg.MaxPending; pending < 0 || pending > 0 && p.queue.n >= pending {
 			return nil, c.busyFailure()
 		}
@@ -133,31 +133,37 @@ func (p *pool) wait(ctx context.Context, req *protocol.Request, w *waiter) error
 			}
 		}
 		p.mu.Lock()
-		defer p.mu.Unlock()
 		if w.queued {
 			p.remove(w)
 		} else {
 			p.wake(1) // its turn came at the same moment, and is somebody else's now
 		}
+		p.mu.Unlock()
 		return err
 	}
 }
 
-// dial makes a connection in the background. The lock is held.
-func (p *pool) dial() {
-	p.dialling++
+// dial is a connection that is being made.
+type dial struct{ cancel context.CancelFunc }
+
+// startDial makes a connection in the background. The lock is held.
+func (p *pool) startDial() {
+	ctx, cancel := context.WithCancel(context.Background())
+	d := &dial{cancel}
+	p.dials[d] = struct{}{}
 	c := p.client
 	c.running.Add(1)
 	go func() {
-		cc, err := c.dialConn()
+		cc, err := c.dialConn(ctx)
+		cancel()
 		p.mu.Lock()
-		p.dialling--
+		delete(p.dials, d)
 		if err == nil && p.closed {
 			_ = cc.sock.Close()
 			err = errClientClosed
 		}
 		if err != nil {
-			if len(p.conns) == 0 && p.dialling == 0 {
+			if len(p.conns) == 0 && len(p.dials) == 0 {
 				p.fail(c.dialFailure(err))
 			}
 			p.mu.Unlock()
@@ -272,6 +278,9 @@ func (p *pool) close() {
 	}
 	p.closed = true
 	p.client.current.Store(nil)
+	for d := range p.dials {
+		d.cancel()
+	}
 	p.leaving = append(p.leaving, p.conns...)
 	p.conns = nil
 	busy := 0

@@ -11,7 +11,6 @@ import (
 	"github.com/sluice-gateway/sluice/protocol"
 )
 
-
 // script starts a server whose n-th connection runs the n-th script, further ones the last.
 func script(t testing.TB, scripts ...func(p *peer)) string {
 	t.Helper()
@@ -140,11 +139,19 @@ func TestClientAnswers(t *testing.T) {
 		{"no :status", func(p *peer, id uint32) { p.frame(frameHeaders, endBoth, id, p.block("a", "b")) }, "upstream_protocol"},
 		{"a :status that is no number", func(p *peer, id uint32) { p.frame(frameHeaders, endBoth, id, p.block(":status", "2x0")) }, "upstream_protocol"},
 		{"101", func(p *peer, id uint32) { p.frame(frameHeaders, flagEndHeaders, id, p.block(":status", "101")) }, "upstream_protocol"},
-		{"two :status", func(p *peer, id uint32) { p.frame(frameHeaders, endBoth, id, p.block(":status", "200", ":status", "200")) }, "upstream_protocol"},
+		{"two :status", func(p *peer, id uint32) {
+			p.frame(frameHeaders, endBoth, id, p.block(":status", "200", ":status", "200"))
+		}, "upstream_protocol"},
 		{"a pseudo-header field of requests", func(p *peer, id uint32) { p.frame(frameHeaders, endBoth, id, p.block(":status", "200", ":path", "/")) }, "upstream_protocol"},
-		{"connection-specific field", func(p *peer, id uint32) { p.frame(frameHeaders, endBoth, id, p.block(":status", "200", "connection", "close")) }, "upstream_protocol"},
-		{"transfer-encoding", func(p *peer, id uint32) { p.frame(frameHeaders, endBoth, id, p.block(":status", "200", "transfer-encoding", "chunked")) }, "upstream_protocol"},
-		{"CR LF in a value", func(p *peer, id uint32) { p.frame(frameHeaders, endBoth, id, p.block(":status", "200", "a", "b\r\nc: d")) }, "upstream_protocol"},
+		{"connection-specific field", func(p *peer, id uint32) {
+			p.frame(frameHeaders, endBoth, id, p.block(":status", "200", "connection", "close"))
+		}, "upstream_protocol"},
+		{"transfer-encoding", func(p *peer, id uint32) {
+			p.frame(frameHeaders, endBoth, id, p.block(":status", "200", "transfer-encoding", "chunked"))
+		}, "upstream_protocol"},
+		{"CR LF in a value", func(p *peer, id uint32) {
+			p.frame(frameHeaders, endBoth, id, p.block(":status", "200", "a", "b\r\nc: d"))
+		}, "upstream_protocol"},
 		{"an upper-case name", func(p *peer, id uint32) { p.frame(frameHeaders, endBoth, id, p.block(":status", "200", "A", "b")) }, "upstream_protocol"},
 		{"short content", func(p *peer, id uint32) {
 			p.frame(frameHeaders, flagEndHeaders, id, p.block(":status", "200", "content-length", "4")).frame(frameData, flagEndStream, id, []byte("bo"))

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"testing"
 
-	xnet "golang.org/x/net/http2"
-
 	"github.com/sluice-gateway/sluice/protocol"
 )
 
@@ -30,38 +28,19 @@ func newClient(t testing.TB, cfg ClientConfig) *Client {
 	return c
 }
 
-// xnetServer is golang.org/x/net's server, over cleartext.
+// xnetServer is the server of golang.org/x/net, which net/http has taken in, over cleartext.
 func xnetServer(t testing.TB, h http.HandlerFunc) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &xnet.Server{}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	wg.Go(func() {
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, nc)
-			mu.Unlock()
-			wg.Go(func() { srv.ServeConn(nc, &xnet.ServeConnOpts{Handler: h}) })
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		mu.Lock()
-		for _, nc := range conns {
-			nc.Close()
-		}
-		mu.Unlock()
-		wg.Wait()
-	})
+	var h2c http.Protocols
+	h2c.SetUnencryptedHTTP2(true)
+	srv := &http.Server{Handler: h, Protocols: &h2c}
+	served := make(chan struct{})
+	go func() { defer close(served); _ = srv.Serve(ln) }()
+	t.Cleanup(func() { srv.Close(); <-served })
 	return ln.Addr().String()
 }
 

@@ -75,7 +75,6 @@ func (e *goAwayError) Error() string {
 }
 
 var (
-	errConnClosed   = errors.New("connection is closed")
 	errWriteStalled = errors.New("peer takes nothing")
 	errNotWanted    = errors.New("peer wants no more of the body")
 	errPingTimeout  = errors.New("peer does not answer a ping")

@@ -28,8 +28,7 @@ type serverConn struct {
 	peerAddr netip.AddrPort
 
 	// Of the reading goroutine.
-	early    []byte // read before we got the connection
-	greeted  bool   // the preface has come
+	greeted  bool // the preface has come
 	began    int64
 	until    int64 // age at which it has to go, as a time; 0 for never
 	patience time.Duration
@@ -86,12 +85,11 @@ func (c *serverConn) Expire() {
 }
 
 var (
-	errParked   = errors.New("connection is parked")
-	errIdle     = violation(NoError, "idle for too long")
-	errDrained  = violation(NoError, "")
-	errNoSocket = errors.New("connection ended before the preface")
-	errPreface  = errors.New("connection does not begin with the preface")
-	errSlow     = violation(ProtocolError, errHeadTimeout.Error())
+	errParked  = errors.New("connection is parked")
+	errIdle    = violation(NoError, "idle for too long")
+	errDrained = violation(NoError, "")
+	errPreface = errors.New("connection does not begin with the preface")
+	errSlow    = violation(ProtocolError, errHeadTimeout.Error())
 )
 
 // serve reads until the connection ends or is parked.
@@ -112,11 +110,11 @@ func (c *serverConn) close(err error) {
 		c.srv.abused.Add(1)
 		c.cfg.Logger.Debug("connection closed for what the client did", "listener", c.cfg.Name, "peer", c.sock.Peer(), "error", err)
 	}
+	c.finish(err, c.last)
 	if x := c.opening; x != nil { // its head could not be decoded
 		x.rejected = true
 		x.start <- true
 	}
-	c.finish(err, c.last)
 	c.mu.Lock()
 	c.dismiss()
 	c.mu.Unlock()

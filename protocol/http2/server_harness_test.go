@@ -2,13 +2,10 @@ package http2
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"testing"
 	"time"
-
-	xnet "golang.org/x/net/http2"
 
 	"github.com/sluice-gateway/sluice/protocol"
 )
@@ -69,16 +66,12 @@ func echoHandler(_ context.Context, req *protocol.Request) (*protocol.Response, 
 	return resp, nil
 }
 
-// xnetClient is golang.org/x/net's client, over cleartext.
+// xnetClient is the client of golang.org/x/net, which net/http has taken in, over cleartext.
 func xnetClient(t testing.TB) *http.Client {
 	t.Helper()
-	tr := &xnet.Transport{
-		AllowHTTP: true,
-		DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, network, addr)
-		},
-	}
+	var h2c http.Protocols
+	h2c.SetUnencryptedHTTP2(true)
+	tr := &http.Transport{Protocols: &h2c}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr}
 }

@@ -323,7 +323,7 @@ func (f *finishes) Finish(_ *protocol.Request, _ *protocol.Response, err error) 
 // TestFinishers shows that each exchange ends once, with the reason.
 func TestFinishers(t *testing.T) {
 	var f finishes
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	logger := slog.New(slog.DiscardHandler)
 	_, addr := startServer(t, ServerConfig{Logger: logger}, func(_ context.Context, req *protocol.Request) (*protocol.Response, error) {
 		resp := reply(req, 200, strings.Repeat("x", 200<<10))
 		resp.OnClose(&f)

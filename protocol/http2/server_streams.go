@@ -37,8 +37,9 @@ func (c *serverConn) headersFor(id uint32, end bool) (*stream, headKind, error) 
 	case c.drained && id > c.drainMax:
 		c.refuse(id, RefusedStream) // it was said, and is true: nothing was processed
 		return nil, 0, nil
-	case len(c.streams) >= limit || c.running >= limit:
-		// The second bound is the one that a client cannot undo by RST_STREAM: what it started is still at work.
+	case len(c.streams) >= limit || c.running >= limit+max(limit, spareWork):
+		// The second bound is the one that a client cannot undo by RST_STREAM: what it started is still at work. It is not
+		// the first one, because an exchange may have something to do still when its answer is out.
 		c.refuse(id, RefusedStream)
 		return nil, 0, nil
 	}
@@ -53,6 +54,9 @@ func (c *serverConn) headersFor(id uint32, end bool) (*stream, headKind, error) 
 	c.head.begin(headRequest, &x.req.Header)
 	return &x.stream, headRequest, nil
 }
+
+// spareWork is how many exchanges may be at work on a connection beyond its open streams, at least.
+const spareWork = 16
 
 // closed implements role.
 func (c *serverConn) closed(*stream) {}

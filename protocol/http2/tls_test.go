@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	xnet "golang.org/x/net/http2"
-
 	"github.com/sluice-gateway/sluice/protocol"
 )
 
@@ -69,7 +67,7 @@ func TestTLS(t *testing.T) {
 		}
 		return c.Serve(ctx, req)
 	})
-	tr := &xnet.Transport{TLSClientConfig: clientTLS(pool)}
+	tr := &http.Transport{TLSClientConfig: clientTLS(pool), ForceAttemptHTTP2: true}
 	defer tr.CloseIdleConnections()
 	h := &http.Client{Transport: tr}
 	var wg sync.WaitGroup
