@@ -61,7 +61,7 @@ func (d *Detector) Close() { d.closed.Store(true) }
 func (d *Detector) Resize(instances int) { d.size.Store(int32(instances)) }
 
 // Begin is called before a request is sent. It reports whether the request is the trial of an instance that was out;
-// then Tried must be called.
+// then Answered or Lost must be told so.
 func (d *Detector) Begin(i *Instance, now int64) (trial bool) {
 	return i.phase.Load() == waiting && d.try(i, now)
 }
@@ -78,8 +78,29 @@ func (d *Detector) try(i *Instance, now int64) bool {
 	return true
 }
 
-// Tried is the result of a trial: as soon as the head of an answer is there, or it has failed.
-func (d *Detector) Tried(i *Instance, now int64, o Outcome) {
+// Answered notes that the head of an answer is there, how long it took in nanoseconds, and what it says. End must follow.
+func (d *Detector) Answered(i *Instance, now, latency int64, o Outcome, trial bool) {
+	if d.compares {
+		d.counts(i).answers.add(latency)
+	}
+	if trial {
+		d.tried(i, now, o)
+	}
+}
+
+// Lost is called when a request has ended without an answer.
+func (d *Detector) Lost(i *Instance, now int64, o Outcome, trial bool) {
+	if d.compares && o == Failed {
+		d.counts(i).lost.Add(1)
+	}
+	if trial {
+		d.tried(i, now, o)
+	}
+	d.End(i, o)
+}
+
+// tried is the result of a trial.
+func (d *Detector) tried(i *Instance, now int64, o Outcome) {
 	g := d.group
 	g.mu.Lock()
 	p := i.phase.Load()
@@ -105,24 +126,13 @@ func (d *Detector) Tried(i *Instance, now int64, o Outcome) {
 	d.changed()
 }
 
-// Answered notes how long, in nanoseconds, the head of an answer took.
-func (d *Detector) Answered(i *Instance, latency int64) {
-	if d.compares {
-		d.counts(i).latency.add(latency)
-	}
-}
-
-// End is called when the exchange is over.
+// End is called when an exchange that had an answer is over.
 func (d *Detector) End(i *Instance, o Outcome) {
 	if o == Unknown || i.phase.Load() != serving {
 		return
 	}
-	if d.compares {
-		c := d.counts(i)
-		c.total.Add(1)
-		if o != Good {
-			c.failed.Add(1)
-		}
+	if d.compares && o != Good {
+		d.counts(i).failed.Add(1)
 	}
 	if !d.fails(o) {
 		if i.streak.Load() != 0 {
@@ -190,7 +200,7 @@ func (d *Detector) eject(i *Instance, now int64, reason Reason, detail string) t
 		i.times -= int(min(int64(i.times), (now-i.returned)/base))
 	}
 	period := int64(d.rule.MaxEjection)
-	if int64(i.times) < period/base {
+	if int64(i.times)*base < period {
 		i.times++ // no further than it matters: what is as bad as can be must not take for ever to be forgiven
 	}
 	period = min(period, base*int64(i.times))

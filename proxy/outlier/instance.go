@@ -45,8 +45,9 @@ type Instance struct {
 
 // counts are of one interval.
 type counts struct {
-	total, failed atomic.Uint32
-	latency       histogram
+	answers histogram     // of the time to the head
+	lost    atomic.Uint32 // requests without an answer
+	failed  atomic.Uint32 // those, and the answers that were not good
 }
 
 // Status is what the status page shows of an instance.

@@ -47,8 +47,9 @@ func (d *Detector) compare(active []*Instance, now int64) {
 	for _, i := range active {
 		i.counted.Store(false)
 		if c := i.counts.Load(); c != nil {
-			s := sample{instance: i, total: int(c.total.Swap(0)), failed: int(c.failed.Swap(0))}
-			s.median, s.answers = c.latency.take()
+			s := sample{instance: i, failed: int(c.failed.Swap(0))}
+			s.median, s.answers = c.answers.take()
+			s.total = s.answers + int(c.lost.Swap(0))
 			samples = append(samples, s)
 		}
 	}

@@ -7,10 +7,6 @@ import (
 	"github.com/sluice-gateway/sluice/proxy/outlier"
 )
 
-// panicThreshold is the share of a service's instances that may be unhealthy or ejected; beyond it these opinions are
-// doubted, and all instances get requests.
-const panicThreshold = 0.5
-
 // guard begins to judge the instances of a new service, as far as its settings ask for it. store.mu is held.
 func (s *Store) guard(svc *Service) {
 	rule := svc.settings.Outlier
@@ -85,7 +81,7 @@ func (s *Store) weigh(key discovery.Key) {
 }
 
 func (s *Service) weigh() {
-	s.pool.Update(s.state.Load().targets, panicThreshold)
+	s.pool.Update(s.state.Load().targets, s.settings.Balance.PanicThreshold)
 }
 
 // outcome is what an answer says about the instance.
@@ -112,20 +108,12 @@ func fault(err error) outlier.Outcome {
 
 // failed tells the detector of a request without an answer.
 func (i *instance) failed(now int64, err error, trial bool) {
-	d, o := i.service.detector, fault(err)
-	if trial {
-		d.Tried(i.outlier, now, o)
-	}
-	d.End(i.outlier, o)
+	i.service.detector.Lost(i.outlier, now, fault(err), trial)
 }
 
 // answered tells the detector of an answer's head.
 func (i *instance) answered(now, latency int64, status int, trial bool) {
-	d := i.service.detector
-	d.Answered(i.outlier, latency)
-	if trial {
-		d.Tried(i.outlier, now, outcome(status))
-	}
+	i.service.detector.Answered(i.outlier, now, latency, outcome(status), trial)
 }
 
 // finished tells the detector of an exchange that had an answer, at its end.
