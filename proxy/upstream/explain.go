@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
+	"github.com/sluice-gateway/sluice/proxy/outlier"
 )
 
 // The bounds of an explanation.
@@ -44,6 +45,10 @@ type Destination struct {
 	Tries Tries
 	// Ignored are flags that do not count now, because so many instances have them.
 	Ignored balance.Flags
+	// Keyed is true when the request has what the policy hashes.
+	Keyed bool
+	// Stuck is the instance that the request's cookie names, if it can be used; then nobody else is picked.
+	Stuck string
 
 	// Instances that may be picked, the first explainedInstances of Total.
 	Instances []InstanceView
@@ -67,6 +72,8 @@ type InstanceView struct {
 	Limit int64
 	// Chance is the part of requests like this one that would go there now, 0 to 1.
 	Chance float64
+	// Judged is what outlier ejection says of it.
+	Judged outlier.Status
 }
 
 // LimitsView is how full a service is.
@@ -98,7 +105,7 @@ func (t *Target) Explain(req *protocol.Request) Destination {
 		d.Refused = st.noInstance()
 	}
 	if svc != nil {
-		d.describe(svc, st)
+		d.describe(svc, st, req)
 	}
 	return d
 }
@@ -209,18 +216,29 @@ func (d *Destination) service(s *Service) {
 }
 
 // describe tells what a pick among the instances of st goes by.
-func (d *Destination) describe(s *Service, st *state) {
+func (d *Destination) describe(s *Service, st *state, req *protocol.Request) {
 	d.Total = len(st.instances)
 	if d.Total == 0 || st.picker == nil {
 		return
 	}
 	choice := balance.Choice{Now: protocol.Now()}
+	var stuck *instance
+	if by := s.selection; by != nil {
+		choice.Key, choice.Keyed = by.key(req)
+		if stuck = by.stuck(st, req); stuck != nil {
+			d.Stuck = stuck.endpoint.ID
+		}
+	}
+	d.Keyed = choice.Keyed
 	views := st.picker.Explain(choice)
-	chances := s.chances(st, views, choice)
+	chances := s.chances(st, views, choice, stuck)
 	for n, i := range st.instances[:min(d.Total, explainedInstances)] {
 		v := InstanceView{InstanceStatus: i.status(choice.Now), View: views[n], Chance: chances[n]}
 		if l := s.limits; l != nil && (l.rule.Adaptive || l.rule.Instance > 0) {
 			v.Limit = l.limit(i)
+		}
+		if i.outlier != nil {
+			v.Judged = i.outlier.Status(choice.Now)
 		}
 		d.Instances = append(d.Instances, v)
 	}
@@ -228,8 +246,12 @@ func (d *Destination) describe(s *Service, st *state) {
 
 // chances are the parts of requests that would go to each instance now. Policies that only look are asked many times; those
 // that go by turns give everybody a share, and asking would take others' turns.
-func (s *Service) chances(st *state, views []balance.View, c balance.Choice) []float64 {
+func (s *Service) chances(st *state, views []balance.View, c balance.Choice, stuck *instance) []float64 {
 	out := make([]float64, len(views))
+	if stuck != nil {
+		out[slices.Index(st.instances, stuck)] = 1
+		return out
+	}
 	if policy := s.settings.Balance.Policy; policy == "roundRobin" || policy == "orca" {
 		for n := range views {
 			out[n] = views[n].Share
