@@ -38,6 +38,7 @@ func TestPoolGrows(t *testing.T) {
 	if n := c.Stats().Open; n != 1 {
 		t.Errorf("%d connections for five requests", n)
 	}
+	eventually(t, "the instance's limit is known", func() bool { return c.limit.Load() == 5 })
 	start(8)
 	eventually(t, "all are under way", func() bool { return c.Stats().Streams == 13 })
 	if n := c.Stats().Open; n != 3 {

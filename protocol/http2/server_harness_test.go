@@ -55,6 +55,11 @@ func reply(req *protocol.Request, status int, body string) *protocol.Response {
 	return resp
 }
 
+// hello answers every request alike.
+func hello(_ context.Context, req *protocol.Request) (*protocol.Response, error) {
+	return reply(req, 200, "hello"), nil
+}
+
 // echoHandler answers with the request's own body, as it comes.
 func echoHandler(_ context.Context, req *protocol.Request) (*protocol.Response, error) {
 	resp := req.NewResponse()
