@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,8 @@ type Server struct {
 	server  http.Server
 	socket  net.Listener
 	done    chan error
+
+	explaining sync.Mutex // one explanation at a time
 }
 
 // Listen opens address and begins to answer. version is shown by status.
@@ -69,6 +72,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /api/v1/status", s.status)
+	mux.HandleFunc("GET /api/v1/explain", s.explain)
 	mux.HandleFunc("GET /api/v1/services", s.services)
 	mux.HandleFunc("GET /api/v1/services/{name...}", s.service)
 	return mux
@@ -81,6 +85,7 @@ func index(w http.ResponseWriter, _ *http.Request) {
 /readyz          traffic may come; says what it waits for
 /metrics         Prometheus metrics
 /api/v1/status   routes, services, instances, registries
+/api/v1/explain  where a request goes, and why: ?method=GET&url=http://host/path&header=Name:value, ?request=ID or ?failed=20
 /api/v1/services the services in use; below it, by name, one with all that is known of its instances
 `)
 }

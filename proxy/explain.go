@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sluice-gateway/sluice/config"
+	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/route"
 	"github.com/sluice-gateway/sluice/proxy/upstream"
@@ -94,6 +95,8 @@ type ExplainedTarget struct {
 	Share float64
 	// Mirror gets copies, and its answers are dropped.
 	Mirror bool
+	// Registry is the state of the one that tells of the service.
+	Registry discovery.RegistryStatus
 }
 
 // Explain tells what would become of a request. Nothing is sent. An error means that the question makes no sense, or that
@@ -121,7 +124,21 @@ func (g *Gateway) Explain(q Question) (*Explanation, error) {
 	}
 	x.Won, x.Route = true, g.explainRoute(c, req)
 	x.Targets = c.destinations(req)
+	g.registries(x.Targets)
 	return x, nil
+}
+
+// registries fills in the states of the targets' registries.
+func (g *Gateway) registries(targets []ExplainedTarget) {
+	if len(targets) == 0 {
+		return
+	}
+	all := g.catalogue.Registries()
+	for i := range targets {
+		if n := slices.IndexFunc(all, func(r discovery.RegistryStatus) bool { return r.Name == targets[i].Key.Registry }); n >= 0 {
+			targets[i].Registry = all[n]
+		}
+	}
 }
 
 func candidate(c *route.Candidate[*compiled]) CandidateRoute {
@@ -161,7 +178,7 @@ func (c *compiled) destinations(req *protocol.Request) []ExplainedTarget {
 	walk = func(end protocol.Handler, share float64, mirrored bool) {
 		switch h := end.(type) {
 		case *upstream.Target:
-			out = append(out, ExplainedTarget{h.Explain(req), share, mirrored})
+			out = append(out, ExplainedTarget{Destination: h.Explain(req), Share: share, Mirror: mirrored})
 		case *split:
 			before := 0
 			for i, part := range h.ends {

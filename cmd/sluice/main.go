@@ -48,7 +48,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newRun(), newCheck(), newDemo(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newExplain(), newDemo(), newVersion())
 	return root
 }
 
