@@ -247,6 +247,8 @@ type Target struct {
 	Subset *Subset `yaml:"subset"`
 	// Split divides the requests among several services, or subsets of one, by weight.
 	Split []Split `yaml:"split"`
+	// Hedge sends a second try of requests that are late.
+	Hedge *Hedge `yaml:"hedge"`
 	// Mirror sends copies of the requests to another service as well, and drops its answers.
 	Mirror *Mirror `yaml:"mirror"`
 	// Dubbo makes the target a Dubbo method.
@@ -255,6 +257,14 @@ type Target struct {
 	Timeout time.Duration `yaml:"timeout"`
 	// Retries say what is tried again.
 	Retries Retries `yaml:"retries"`
+}
+
+// Hedge sends a second try of a request that is late to another instance; the first answer counts, and the other try is
+// given up. It is for requests that may run twice (retries.idempotent, or their method says so) and have no body, and is
+// taken out of the service's retryBudget.
+type Hedge struct {
+	// Delay after which a request is late; 0 means when it takes longer than 95 of 100 answers of the service of late.
+	Delay time.Duration `yaml:"delay"`
 }
 
 // Subset narrows a service to the instances whose metadata says what the route, or the request, asks for.

@@ -135,13 +135,17 @@ func (c *compiler) end(to *config.Target, reg string, built *compiled) (protocol
 			if err != nil {
 				return nil, fmt.Errorf("split[%d]: %w", i, err)
 			}
-			s.add(target, part.Weight)
+			s.add(target.Hedge(to.Hedge), part.Weight)
 		}
 		return s, nil
 	}
 	template, dynamic := upstream.ParseTemplate(to.Service)
 	if !dynamic {
-		return c.part(reg, to.Service, to.Group, to.Subset, tries, built)
+		target, err := c.part(reg, to.Service, to.Group, to.Subset, tries, built)
+		if err != nil {
+			return nil, err
+		}
+		return target.Hedge(to.Hedge), nil
 	}
 	subset, err := upstream.SubsetOf(to.Subset)
 	if err != nil {
@@ -152,7 +156,7 @@ func (c *compiler) end(to *config.Target, reg string, built *compiled) (protocol
 	})
 	built.release = append(built.release, d.Close)
 	built.answered = append(built.answered, d.Answered())
-	return upstream.NewDynamicTarget(d, tries).Narrow(subset), nil
+	return upstream.NewDynamicTarget(d, tries).Narrow(subset).Hedge(to.Hedge), nil
 }
 
 // part is one service, or a subset of its instances.

@@ -4,11 +4,15 @@ import (
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
+	"github.com/sluice-gateway/sluice/proxy/health"
 	"github.com/sluice-gateway/sluice/proxy/outlier"
 )
 
 // guard begins to judge the instances of a new service, as far as its settings ask for it. store.mu is held.
 func (s *Store) guard(svc *Service) {
+	if check := svc.settings.HealthCheck; check != nil {
+		svc.check = health.NewRule(*check, svc.settings.TLS, svc.settings.TLSConfig)
+	}
 	rule := svc.settings.Outlier
 	if rule.Off() {
 		return
@@ -50,23 +54,62 @@ func (s *Store) release(key discovery.Key) {
 // join gives an instance what is known of it by judging.
 func (s *Store) join(i *instance) {
 	svc := i.service
-	if svc.detector == nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.loads[svc.key][i.endpoint.ID]
+	if svc.detector != nil {
+		if e.outlier == nil {
+			e.outlier = svc.group.New(i.endpoint.ID, &e.Load)
+		}
+		i.outlier = e.outlier
+		svc.group.Join(i.outlier)
+	}
+	switch {
+	case svc.check != nil && e.target == nil:
+		e.target = s.checker.Add(svc.check, subject(i), svc.name, &e.Load, func() { s.weigh(svc.key) })
+		e.checks++
+	case svc.check != nil:
+		s.checker.Resume(e.target, svc.check, subject(i))
+		e.checks++
+	case e.target != nil && e.checks == 0:
+		s.checker.Remove(e.target) // nobody checks it any more
+		e.target = nil
+	}
+	i.checked = e.target
+}
+
+// part is join's end. It is called before the instance's load is released.
+func (s *Store) part(i *instance) {
+	svc := i.service
+	if i.outlier != nil {
+		svc.group.Leave(i.outlier)
+	}
+	if svc.check == nil {
 		return
 	}
 	s.mu.Lock()
-	e, g := s.loads[svc.key][i.endpoint.ID], s.groups[svc.key]
-	if e.outlier == nil {
-		e.outlier = g.New(i.endpoint.ID, &e.Load)
+	e := s.loads[svc.key][i.endpoint.ID]
+	removed := false
+	if e.checks--; e.checks == 0 {
+		if removed = e.refs > 1; removed { // somebody has it still, but not to check it
+			s.checker.Remove(e.target)
+			e.target = nil
+		} else {
+			s.checker.Pause(e.target)
+		}
 	}
-	i.outlier = e.outlier
 	s.mu.Unlock()
-	g.Join(i.outlier)
+	if removed {
+		s.weigh(svc.key)
+	}
 }
 
-// part is join's end.
-func (s *Store) part(i *instance) {
-	if i.outlier != nil {
-		i.service.group.Leave(i.outlier)
+// subject is an instance as checks see it.
+func subject(i *instance) health.Subject {
+	e := i.endpoint
+	return health.Subject{
+		Address: e.ID, Secure: e.Protocol == "https",
+		Interface: i.service.key.Service.Name, Group: e.Group, Version: e.Version, Path: e.Path,
 	}
 }
 
@@ -81,6 +124,8 @@ func (s *Store) weigh(key discovery.Key) {
 }
 
 func (s *Service) weigh() {
+	s.weighing.Lock() // whoever comes last must have seen everything
+	defer s.weighing.Unlock()
 	s.pool.Update(s.state.Load().targets, s.settings.Balance.PanicThreshold)
 }
 

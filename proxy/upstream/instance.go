@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
+	"github.com/sluice-gateway/sluice/proxy/health"
 	"github.com/sluice-gateway/sluice/proxy/outlier"
 )
 
@@ -20,6 +21,7 @@ type instance struct {
 	load      *balance.Load
 	joined    int64             // when the registry told of it, in protocol.Now's time; 0: it was there before
 	outlier   *outlier.Instance // nil when nobody judges it
+	checked   *health.Target    // nil when nobody checks it
 }
 
 // errLeft is for a request that met an instance in the moment it left.

@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
+	"github.com/sluice-gateway/sluice/proxy/health"
 	"github.com/sluice-gateway/sluice/proxy/outlier"
 	"github.com/sluice-gateway/sluice/registry"
 )
@@ -25,8 +26,10 @@ type Service struct {
 	store      *Store
 	pool       balance.Pool
 	budget     budget
-	limits     *limits    // nil without limits
-	selection  *selection // nil when nothing of a request decides
+	usual      usual        // how long its answers take, where requests are hedged
+	limits     *limits      // nil without limits
+	selection  *selection   // nil when nothing of a request decides
+	check      *health.Rule // nil when nobody checks the instances
 	group      *outlier.Group
 	detector   *outlier.Detector // nil when nobody judges the instances; then group is nil, too
 	state      atomic.Pointer[state]
@@ -34,6 +37,8 @@ type Service struct {
 	answered   chan struct{} // closed when the registry has spoken for the first time
 
 	refs int // guarded by store.mu
+
+	weighing sync.Mutex
 
 	mu     sync.Mutex // serialises apply and close
 	closed bool
@@ -118,7 +123,7 @@ func (s *Service) apply(e *discovery.Endpoints) {
 // finish adds what is derived from the instances: the picker, and the parts of a Dubbo service.
 func (s *Service) finish(st *state) {
 	st.targets = targets(st.instances)
-	st.picker = s.picker(st.instances)
+	st.picker = s.pickerOver(st.targets)
 	name := s.key.Service
 	if name.Kind != registry.Dubbo || (name.Group != "*" && name.Version != "*") {
 		return
@@ -140,7 +145,7 @@ func (s *Service) finish(st *state) {
 // instance is old, if not nil, with its new description, or a new one. appeared is when the registry told of it, or zero.
 func (s *Service) instance(endpoint *discovery.Endpoint, old *instance, appeared time.Time) (*instance, error) {
 	if old != nil {
-		return &instance{endpoint: endpoint, service: s, connector: old.connector, load: old.load, joined: old.joined, outlier: old.outlier}, nil
+		return &instance{endpoint: endpoint, service: s, connector: old.connector, load: old.load, joined: old.joined, outlier: old.outlier, checked: old.checked}, nil
 	}
 	dialer, err := s.store.dialer(cmp.Or(endpoint.Protocol, s.settings.Protocol), &s.settings)
 	if err != nil {
@@ -157,8 +162,10 @@ func (s *Service) instance(endpoint *discovery.Endpoint, old *instance, appeared
 	return i, nil
 }
 
-func (s *Service) picker(instances []*instance) balance.Picker {
-	p, err := balance.New(s.settings.picking(), targets(instances), &s.pool)
+func (s *Service) picker(instances []*instance) balance.Picker { return s.pickerOver(targets(instances)) }
+
+func (s *Service) pickerOver(targets []balance.Target) balance.Picker {
+	p, err := balance.New(s.settings.picking(), targets, &s.pool)
 	if err != nil {
 		// Acquire has checked the policy.
 		panic(err)

@@ -70,9 +70,15 @@ func (s *state) serve(ctx context.Context, req *protocol.Request, tried []*balan
 		}
 		now = protocol.Now() // the time in the queue is not the instance's
 	}
+	resp, err := s.serveAt(ctx, req, i, now)
+	return resp, i, err
+}
+
+// serveAt hands the request to an instance that was picked for it.
+func (s *state) serveAt(ctx context.Context, req *protocol.Request, i *instance, now int64) (*protocol.Response, error) {
 	resp, err := i.serve(ctx, req, now)
 	if by := i.service.selection; by != nil && err == nil {
 		by.stick(s, i, req, resp)
 	}
-	return resp, i, err
+	return resp, err
 }

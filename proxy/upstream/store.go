@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
+	"github.com/sluice-gateway/sluice/proxy/health"
 	"github.com/sluice-gateway/sluice/proxy/outlier"
 )
 
@@ -48,6 +49,7 @@ type Store struct {
 	open map[*connector]struct{}
 
 	sweeper outlier.Sweeper
+	checker *health.Checker
 
 	// discovered is the time from the moment a registry told of an instance to its first request, by registry.
 	discovered *prometheus.HistogramVec
@@ -57,6 +59,8 @@ type loadEntry struct {
 	balance.Load
 	refs    int
 	outlier *outlier.Instance // nil until somebody judges it
+	target  *health.Target    // nil until somebody checks it
+	checks  int               // of refs, those that want it checked
 }
 
 type loadKey struct {
@@ -74,7 +78,8 @@ func NewStore(logger *slog.Logger, catalogue *discovery.Catalogue, dialers map[s
 	return &Store{
 		ctx: ctx, cancel: cancel, logger: logger, catalogue: catalogue, dialers: byProtocol,
 		services: map[discovery.Key][]*Service{}, loads: map[discovery.Key]map[string]*loadEntry{},
-		groups: map[discovery.Key]*outlier.Group{}, left: map[loadKey]time.Time{}, open: map[*connector]struct{}{},
+		groups: map[discovery.Key]*outlier.Group{}, checker: health.NewChecker(logger),
+		left: map[loadKey]time.Time{}, open: map[*connector]struct{}{},
 		discovered: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "sluice_registry_event_to_first_pick_seconds",
 			Help:    "Time from a registry's telling of a new instance of a known service to the first request sent to it.",
@@ -146,8 +151,11 @@ func (s *Store) Release(svc *Service) {
 	}
 }
 
-// Run looks after idle connections until ctx ends.
+// Run looks after idle connections, health checks and ejected instances until ctx ends.
 func (s *Store) Run(ctx context.Context) {
+	var checks sync.WaitGroup
+	checks.Go(func() { s.checker.Run(ctx) })
+	defer checks.Wait()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {

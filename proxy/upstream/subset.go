@@ -74,7 +74,7 @@ func (t *Target) Narrow(s *Subset) *Target {
 	if s == nil {
 		return t
 	}
-	return &Target{to: &narrowed{t.to, s}, tries: t.tries}
+	return &Target{to: &narrowed{t.to, s}, tries: t.tries, hedge: t.hedge}
 }
 
 // resolve implements resolver.

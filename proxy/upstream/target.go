@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 
+	"github.com/sluice-gateway/sluice/config"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
 )
@@ -16,10 +17,19 @@ type resolver interface {
 type Target struct {
 	to    resolver
 	tries Tries
+	hedge *hedge // nil: requests that are late just are
 }
 
 // NewTarget serves requests at svc.
 func NewTarget(svc *Service, tries Tries) *Target { return &Target{to: svc, tries: tries} }
+
+// Hedge makes the target send a second try of requests that are late; nil changes nothing.
+func (t *Target) Hedge(c *config.Hedge) *Target {
+	if c != nil {
+		t.hedge = &hedge{delay: c.Delay}
+	}
+	return t
+}
 
 // Serve implements protocol.Handler.
 func (t *Target) Serve(ctx context.Context, req *protocol.Request) (*protocol.Response, error) {
@@ -32,7 +42,13 @@ func (t *Target) Serve(ctx context.Context, req *protocol.Request) (*protocol.Re
 	}
 	whole := req.Deadline
 	req.NarrowDeadline(t.tries.PerTry)
-	resp, i, err := st.serve(ctx, req, nil)
+	var resp *protocol.Response
+	var i *instance
+	if t.hedge != nil && t.hedgeable(req, st) {
+		resp, i, err = t.serveHedged(ctx, req, st)
+	} else {
+		resp, i, err = st.serve(ctx, req, nil)
+	}
 	if t.tries.Attempts > 0 && i != nil && (err != nil || t.tries.unwanted(resp.Status)) {
 		resp, err = t.again(ctx, req, st, i, whole, resp, err)
 	}
