@@ -1,5 +1,7 @@
 package balance
 
+import "slices"
+
 // measure says what makes a target expensive.
 type measure bool
 
@@ -17,6 +19,9 @@ const (
 	latencyChoices = 5
 	queueChoices   = 2
 )
+
+// mostDraws bounds the search for targets that may take part while there are new ones.
+const mostDraws = 16
 
 // cheapest compares a few random targets by their price.
 type cheapest struct {
@@ -45,34 +50,46 @@ func (p *cheapest) Pick(c Choice) int {
 	case p.table != nil:
 		return p.pickWeighted(&c)
 	}
+	if n <= p.choices {
+		return p.pickAny(&c)
+	}
+	var seen [latencyChoices]int
 	best, bestPrice := -1, 0.0
 	r := p.pool.random()
-	first := int(bound(uint32(r), n))
-	if n <= p.choices {
-		for k := range n {
-			i := first + k
-			if i >= n {
-				i -= n
-			}
-			best, bestPrice = p.better(best, bestPrice, i, &c)
+	for k := range p.choices {
+		i := int(bound(uint32(r>>32), n))
+		for r = step(r); slices.Contains(seen[:k], i); r = step(r) {
+			i = int(bound(uint32(r>>32), n))
 		}
-	} else {
-		// A random walk over the list: each step lands on another target, and any five are as likely as any other
-		// five neighbours by random strides. Strides come from fresh bits, so that no pair of targets is tied together.
-		i := first
-		stride := uint32(r >> 32)
-		widest := (n - 1) / p.choices
-		for range p.choices {
-			best, bestPrice = p.better(best, bestPrice, i, &c)
-			i += 1 + int(bound(stride, widest))
-			stride *= 0x9e3779b1
-			if i >= n {
-				i -= n
-			}
-		}
+		seen[k] = i
+		best, bestPrice = p.better(best, bestPrice, i, &c)
 	}
 	if best < 0 {
-		return p.fallback(&c, p.pool.random())
+		return p.fallback(&c, step(r))
+	}
+	return best
+}
+
+// step makes more numbers of a random one; that is cheaper than to ask for more (Steele and Vigna, "Computationally easy,
+// spectrally good multipliers for congruential pseudorandom number generators", 2021). The upper bits are the better ones.
+func step(r uint64) uint64 { return r*0xd1342543de82ef95 + 1 }
+
+// pickAny compares all targets. Among equals it keeps the first one it sees, so that one must be any of those that may be
+// picked: the neighbour of one that may not would get the requests of both.
+func (p *cheapest) pickAny(c *Choice) int {
+	n, r := len(p.loads), p.pool.random()
+	best, bestPrice := -1, 0.0
+	for k := 0; k < 4 && best < 0; k++ {
+		best, bestPrice = p.better(best, bestPrice, int(bound(uint32(r>>32), n)), c)
+		r = step(r)
+	}
+	if best < 0 {
+		return p.fallback(c, r)
+	}
+	for i := range n {
+		if i != best {
+			best, bestPrice = p.better(best, bestPrice, i, c)
+		}
 	}
 	return best
 }
@@ -94,34 +111,30 @@ func (p *cheapest) pickWeighted(c *Choice) int {
 // pickSlowly is Pick while there are new targets. One that is drawn takes part only as often as it is warm, and its queue
 // counts for as much more: its place is small. If only such remain, the cheapest of them is taken all the same.
 func (p *cheapest) pickSlowly(c *Choice) int {
-	n, draws, margin := len(p.loads), p.choices, 1.0
+	n, choices, margin := len(p.loads), min(p.choices, len(p.loads)), 1.0
 	if p.table != nil {
-		draws, margin = 2, p.margin
-	}
-	first := -1
-	if p.table == nil && n <= p.choices {
-		first, draws = int(bound(uint32(p.pool.random()), n)), n
+		choices, margin = 2, p.margin
 	}
 	best, bestPrice, held, heldPrice := -1, 0.0, -1, 0.0
-	for k := range draws {
-		i := (first + k) % n
-		switch {
-		case p.table != nil:
-			i = p.table.draw(p.pool.random())
-		case first < 0:
-			i = int(bound(uint32(p.pool.random()), n))
+	for draws := 0; draws < mostDraws && choices > 0; draws++ {
+		i := 0
+		if r := p.pool.random(); p.table != nil {
+			i = p.table.draw(r)
+		} else {
+			i = int(bound(uint32(r), n))
 		}
-		if i == best || p.pool.passes(p.loads[i], c) {
+		if p.pool.passes(p.loads[i], c) {
 			continue
 		}
 		f := p.warm.factor(i, c.Now)
 		price := p.price(p.loads[i], c.Now, p.shares[i]*f)
-		switch {
-		case !p.pool.admits(f):
+		if !p.pool.admits(f) {
 			if held < 0 || price < heldPrice {
 				held, heldPrice = i, price
 			}
-		case best < 0 || price < bestPrice*margin:
+			continue
+		}
+		if choices--; best < 0 || price < bestPrice*margin {
 			best, bestPrice = i, price
 		}
 	}

@@ -1,6 +1,9 @@
 package balance
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // turns is the sequence of the weighted round robin over weights that change: orca's, by what targets report of their load.
 // A turn's number times the golden ratio falls evenly over a table drawn by weight, and each target's turns keep their
@@ -29,25 +32,27 @@ func (t *turns) next(now int64) int {
 }
 
 // weights are the targets' own by the registry times what they report, with an average of 1. One that has not reported
-// counts for the average of the others. With fewer than two reports there is nothing to compare.
+// counts for the middle of the others, and one that is far from the middle for no more than can be true: so one wrong report
+// does no harm to those that are right. With fewer than two reports there is nothing to compare.
 func (t *turns) weights(now int64) []float64 {
-	all, known, sum := make([]float64, len(t.loads)), 0, 0.0
+	all, known := make([]float64, len(t.loads)), make([]float64, 0, len(t.loads))
 	for i, l := range t.loads {
 		if w, counts := l.Reported(now); counts {
 			all[i] = w
-			sum += w
-			known++
+			known = append(known, w)
 		}
 	}
-	if known < 2 {
+	if len(known) < 2 {
 		return t.shares
 	}
-	average, total := sum/float64(known), 0.0
+	slices.Sort(known)
+	middle := (known[(len(known)-1)/2] + known[len(known)/2]) / 2
+	total := 0.0
 	for i, w := range all {
 		if w == 0 {
-			w = average
+			w = middle
 		}
-		all[i] = min(max(w, average*leastRatio), average*mostRatio) * t.shares[i]
+		all[i] = min(max(w, middle*leastRatio), middle*mostRatio) * t.shares[i]
 		total += all[i]
 	}
 	for i := range all {

@@ -16,7 +16,7 @@ const (
 	errorPenalty = 1.0
 	// reweigh is how often weights are made of the reports.
 	reweigh = int64(time.Second)
-	// A weight is bounded by the average of all, so that one strange report does no harm.
+	// A weight is bounded by the middle one of all.
 	mostRatio, leastRatio = 10, 0.1
 )
 
@@ -62,5 +62,5 @@ func (l *Load) Reported(now int64) (weight float64, counts bool) {
 	}
 	last, since := r.last.Load(), r.since.Load()
 	weight = math.Float64frombits(r.weight.Load())
-	return weight, last != 0 && now-last < expiry && now-since >= blackout
+	return weight, weight > 0 && now-last < expiry && now-since >= blackout
 }

@@ -50,7 +50,7 @@ func (t *tiers) Pick(c Choice) int {
 	g := t.pick(&c)
 	i := int(t.groups[g].members[t.pickers[g].Pick(c)])
 	if t.pool.passes(t.loads[i], &c) {
-		return t.elsewhere(&c, g)
+		return t.elsewhere(&c, g, i)
 	}
 	return i
 }
@@ -73,8 +73,8 @@ func (t *tiers) pick(c *Choice) int {
 	return g
 }
 
-// elsewhere is for a request whose group has nobody to offer: it goes to the first group that has.
-func (t *tiers) elsewhere(c *Choice, not int) int {
+// elsewhere is for a request whose group has only worst to offer: it goes to the first group that has better.
+func (t *tiers) elsewhere(c *Choice, not, worst int) int {
 	for g := range t.groups {
 		if g == not {
 			continue
@@ -83,6 +83,9 @@ func (t *tiers) elsewhere(c *Choice, not int) int {
 		if !t.pool.passes(t.loads[i], c) {
 			return i
 		}
+	}
+	if !c.tried(t.loads[worst]) {
+		return worst
 	}
 	return t.fallback(c, t.pool.random())
 }
