@@ -73,7 +73,7 @@ func (d *Detector) try(i *Instance, now int64) bool {
 	if i.phase.Load() != waiting {
 		return false // another request was faster
 	}
-	i.lease = now + max(trialPatience, int64(d.rule.BaseEjection))
+	i.past.lease = now + max(trialPatience, int64(d.rule.BaseEjection))
 	i.setPhase(trying)
 	return true
 }
@@ -196,18 +196,22 @@ func (d *Detector) most() int {
 // group's mu is held.
 func (d *Detector) eject(i *Instance, now int64, reason Reason, detail string) time.Duration {
 	base := int64(d.rule.BaseEjection)
-	if reason != Trial && i.times > 0 {
-		i.times -= int(min(int64(i.times), (now-i.returned)/base))
+	if i.past == nil {
+		i.past = &record{}
+	}
+	past := i.past
+	if reason != Trial && past.times > 0 {
+		past.times -= int(min(int64(past.times), (now-past.returned)/base))
 	}
 	period := int64(d.rule.MaxEjection)
-	if int64(i.times)*base < period {
-		i.times++ // no further than it matters: what is as bad as can be must not take for ever to be forgiven
+	if int64(past.times)*base < period {
+		past.times++ // no further than it matters: what is as bad as can be must not take for ever to be forgiven
 	}
-	period = min(period, base*int64(i.times))
+	period = min(period, base*int64(past.times))
 	if reason != Trial {
-		i.since, i.reason, i.detail = now, reason, detail
+		past.since, past.reason, past.detail = now, reason, detail
 	}
-	i.until = now + period
+	past.until = now + period
 	if d.group.ejections == nil {
 		d.group.ejections = map[Reason]uint64{}
 	}
@@ -233,7 +237,7 @@ func (d *Detector) sweep(now int64) {
 	g := d.group
 	g.mu.Lock()
 	for _, i := range g.ejected {
-		if p := i.phase.Load(); p == out && now >= i.until || p == trying && now >= i.lease {
+		if p := i.phase.Load(); p == out && now >= i.past.until || p == trying && now >= i.past.lease {
 			i.setPhase(waiting)
 		}
 	}

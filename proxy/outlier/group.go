@@ -64,7 +64,7 @@ func (g *Group) Free() (freed bool) {
 	freed = len(g.ejected) > 0
 	for _, i := range g.ejected {
 		i.setPhase(serving)
-		i.times, i.returned = 0, 0
+		i.past = nil
 		i.streak.Store(0)
 	}
 	g.ejected = nil
@@ -88,7 +88,7 @@ func (g *Group) out() (n int) {
 // restore lets an instance serve. mu is held.
 func (g *Group) restore(i *Instance, now int64) {
 	g.ejected = slices.DeleteFunc(g.ejected, func(o *Instance) bool { return o == i })
-	i.returned = now
+	i.past.returned = now
 	i.streak.Store(0)
 	i.setPhase(serving)
 }

@@ -33,7 +33,12 @@ type Instance struct {
 	counts  atomic.Pointer[counts] // nil until somebody compares
 
 	// The rest is guarded by group.mu.
-	users    int // services that have the instance now
+	users int32   // services that have the instance now
+	past  *record // nil when it was never ejected: most never are
+}
+
+// record is of an instance's ejections.
+type record struct {
 	times    int // it was ejected, less what good behaviour has made up for
 	since    int64
 	until    int64 // the end of being out
@@ -70,12 +75,16 @@ func (i *Instance) Status(now int64) Status {
 	g := i.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if i.past == nil {
+		return Status{Errors: int(i.streak.Load())}
+	}
+	past := i.past
 	if i.phase.Load() == serving {
-		return Status{Errors: int(i.streak.Load()), Times: i.times}
+		return Status{Errors: int(i.streak.Load()), Times: past.times}
 	}
 	clock := time.Now()
 	wall := func(at int64) time.Time { return clock.Add(time.Duration(at - now)) }
-	return Status{Ejected: true, Reason: i.reason, Detail: i.detail, Since: wall(i.since), Until: wall(i.until), Times: i.times}
+	return Status{Ejected: true, Reason: past.reason, Detail: past.detail, Since: wall(past.since), Until: wall(past.until), Times: past.times}
 }
 
 // setPhase moves the instance. The flag is taken away before, and set after, the phase says so: whoever begins the trial

@@ -162,7 +162,9 @@ func (s *Service) instance(endpoint *discovery.Endpoint, old *instance, appeared
 	return i, nil
 }
 
-func (s *Service) picker(instances []*instance) balance.Picker { return s.pickerOver(targets(instances)) }
+func (s *Service) picker(instances []*instance) balance.Picker {
+	return s.pickerOver(targets(instances))
+}
 
 func (s *Service) pickerOver(targets []balance.Target) balance.Picker {
 	p, err := balance.New(s.settings.picking(), targets, &s.pool)

@@ -29,7 +29,7 @@ var rooms = []struct {
 	{"config/...", []string{"config"}},
 	// The registries themselves are named in cmd/sluice alone, here only the interface; so too each filter.
 	{"proxy/filter/...", []string{"protocol/...", "config", "flowcontrol", "telemetry", "proxy/filter", "proxy/filter/header"}},
-	{"proxy/...", []string{"protocol/...", "registry", "discovery", "flowcontrol", "config", "telemetry", "proxy", "proxy/route", "proxy/balance", "proxy/upstream", "proxy/filter"}},
+	{"proxy/...", []string{"protocol/...", "registry", "discovery", "flowcontrol", "config", "telemetry", "proxy", "proxy/route", "proxy/balance", "proxy/outlier", "proxy/health", "proxy/upstream", "proxy/filter"}},
 	{"admin/...", []string{"protocol/...", "registry", "discovery", "flowcontrol", "config", "telemetry", "proxy", "proxy/upstream"}},
 	{"cmd/sluice/...", []string{"protocol/...", "registry/...", "discovery/...", "flowcontrol/...", "config/...", "telemetry/...", "proxy/...", "admin/..."}},
 	{"test/...", []string{"..."}},
