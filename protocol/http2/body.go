@@ -32,7 +32,7 @@ func (b *body) Next() ([]byte, bool, error) {
 		return b.hand()
 	}
 	s.release()
-	for len(s.in) == 0 && !s.recvEnd {
+	for s.ready == 0 && !s.recvEnd {
 		switch {
 		case s.shut:
 			c.commit()
@@ -50,14 +50,24 @@ func (b *body) Next() ([]byte, bool, error) {
 		c.commit()
 		return nil, false, protocol.ErrBodyClosed
 	}
-	s.taken, s.in = s.in, s.taken
+	if len(s.in) > 0 {
+		s.taken = s.in[0]
+		k := copy(s.in, s.in[1:])
+		s.in[k] = chunk{}
+		s.in = s.in[:k]
+		s.ready -= s.taken.n
+	}
 	return b.hand()
 }
 
 // hand hands taken over and lets go of the lock.
 func (b *body) hand() ([]byte, bool, error) {
 	s := b.s
-	piece, more := s.taken, !s.recvEnd || len(s.in) > 0
+	var piece []byte
+	if s.taken.buf != nil {
+		piece = s.taken.buf.B[:s.taken.n]
+	}
+	more := !s.recvEnd || s.ready > 0
 	s.handed += int64(len(piece))
 	if s.maxBody > 0 && s.handed > s.maxBody {
 		s.drop()
@@ -97,7 +107,7 @@ func (s *stream) await(of receiver) error {
 
 // overdue reports whether the reader has waited for as long as it may, for nothing. The lock is held.
 func (s *stream) overdue() bool {
-	waits := len(s.in) == 0 && !s.recvEnd && s.err == nil && !s.shut
+	waits := s.ready == 0 && !s.recvEnd && s.err == nil && !s.shut
 	return waits && s.rlimit != 0 && protocol.Now() >= s.rlimit
 }
 
@@ -110,9 +120,9 @@ func (b *body) Buffered() int {
 	case s.shut:
 		return 0
 	case s.again:
-		return len(s.taken)
+		return s.taken.n
 	}
-	return len(s.in)
+	return s.ready
 }
 
 // Done implements protocol.Body.
@@ -120,7 +130,7 @@ func (b *body) Done() bool {
 	s := b.s
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	return s.recvEnd && len(s.in) == 0 && !s.again
+	return s.recvEnd && s.ready == 0 && !s.again
 }
 
 // Rewind implements protocol.Body. It works while one piece at most was handed over.
@@ -133,7 +143,7 @@ func (b *body) Rewind() bool {
 		return false
 	case s.handed == 0 || s.again:
 		return true
-	case s.handed != int64(len(s.taken)):
+	case s.handed != int64(s.taken.n):
 		return false
 	}
 	s.again, s.handed = true, 0

@@ -87,6 +87,7 @@ type Client struct {
 	pool    pool
 	workers workers
 	buffers socket.Pool
+	bigs    sync.Pool      // of *bigBuffer
 	running sync.WaitGroup // dialling and reading goroutines
 
 	limit            atomic.Uint32 // how many streams the instance allowed last; 0 if it has not said

@@ -34,7 +34,7 @@ func newClientConn(c *Client, nc net.Conn) *clientConn {
 	cc.idleSince = cc.dialledAt
 	cc.sock.Init(nc)
 	l := Limits{StreamWindow: c.cfg.StreamWindow, ConnWindow: c.cfg.ConnWindow}
-	cc.init(cc, false, &c.buffers, l.windows(), c.cfg.BodyIdleTimeout)
+	cc.init(cc, false, &c.buffers, &c.bigs, l.windows(), c.cfg.BodyIdleTimeout)
 	cc.head.maxBytes, cc.head.maxCount = c.cfg.MaxHeaderBytes, c.cfg.MaxHeaderCount
 	if n := c.limit.Load(); n > 0 {
 		cc.peer.streams = n // nothing is refused while the settings are on their way

@@ -226,7 +226,7 @@ func (s *clientStream) accept() (*protocol.Response, error) {
 	resp, req := s.resp, s.req
 	resp.Status, resp.ContentLength = s.status, s.length
 	resp.Header, s.arriving = s.arriving, resp.Header
-	empty := s.recvEnd && len(s.in) == 0 && s.trailer.Len() == 0
+	empty := s.recvEnd && s.ready == 0 && s.trailer.Len() == 0
 	s.c.mu.Unlock()
 	s.quiet = 0
 	if req.Upgrade != "" && resp.Status == http.StatusOK {
@@ -311,8 +311,10 @@ func (s *clientStream) finish() (clean bool) {
 		s.conn.client.pool.roomMade(1)
 	}
 	s.c.mu.Lock()
-	defer s.c.mu.Unlock()
-	return s.err == nil
+	s.release()
+	clean = s.err == nil
+	s.c.commit()
+	return clean
 }
 
 // closeStream gives up what is left of both directions and waits until nobody reads the request's body.

@@ -65,9 +65,12 @@ type conn struct {
 	dead     error // why the connection is over
 	out      []byte
 	spare    []byte
-	flight   int    // octets being written, outside of out
-	rest     []byte // the unwritten part of restBuf, of the goroutine that carries on
+	big      *bigBuffer // whose memory out is; nil if it is small
+	bigs     *sync.Pool // of *bigBuffer
+	flight   int        // octets being written, outside of out
+	rest     []byte     // the unwritten part of restBuf, of the goroutine that carries on
 	restBuf  []byte
+	restBig  *bigBuffer
 	promised bool          // somebody will write
 	flushed  chan struct{} // made by who waits for the promise to be kept
 	broken   bool          // the socket is closed, or good for nothing
@@ -99,8 +102,8 @@ type peerSettings struct {
 	headerList uint32
 }
 
-func (c *conn) init(r role, server bool, pool *socket.Pool, limits windows, stall time.Duration) {
-	c.role, c.server, c.pool, c.limits = r, server, pool, limits
+func (c *conn) init(r role, server bool, pool *socket.Pool, bigs *sync.Pool, limits windows, stall time.Duration) {
+	c.role, c.server, c.pool, c.bigs, c.limits = r, server, pool, bigs, limits
 	c.stall = int64(stall)
 	c.decoder = hpack.NewDecoder(hpack.DefaultTableSize)
 	c.enc = hpack.NewEncoder(hpack.DefaultTableSize)

@@ -315,7 +315,7 @@ func (c *conn) moreData(b []byte) (n int, err error) {
 					return n, errRapidReset
 				}
 			} else {
-				s.receive(b[:n])
+				s.receive(b[:n], d.left)
 				c.credit()
 			}
 		}

@@ -38,16 +38,16 @@ func (c *conn) commit() {
 // write keeps our promise without blocking and lets go of the lock. What the socket does not take is left to a goroutine.
 func (c *conn) write() {
 	for len(c.out) > 0 && !c.broken {
-		buf := c.takeOut()
+		buf, big := c.takeOut()
 		c.mu.Unlock()
 		n, err := c.sock.Write(buf, socket.Limit{Until: 1}) // in the past: what cannot be written now is not waited for
 		c.mu.Lock()
 		switch {
 		case err == nil:
-			c.wrote(buf)
+			c.wrote(buf, big)
 		case errors.Is(err, socket.ErrTimeout):
 			c.flight = len(buf) - int(n)
-			c.rest, c.restBuf = buf[n:], buf
+			c.rest, c.restBuf, c.restBig = buf[n:], buf, big
 			c.pending.Add(1)
 			go c.writeRest()
 			c.mu.Unlock()
@@ -70,14 +70,14 @@ func (c *conn) writeRest() {
 		err := c.writeBlocking(c.rest)
 		c.mu.Lock()
 		if err == nil {
-			c.wrote(c.restBuf)
+			c.wrote(c.restBuf, c.restBig)
 		}
-		c.rest, c.restBuf = nil, nil
+		c.rest, c.restBuf, c.restBig = nil, nil, nil
 		if err != nil || len(c.out) == 0 || c.broken {
 			break
 		}
-		buf := c.takeOut()
-		c.rest, c.restBuf = buf, buf
+		buf, big := c.takeOut()
+		c.rest, c.restBuf, c.restBig = buf, buf, big
 		c.mu.Unlock()
 	}
 	c.kept()
@@ -95,18 +95,43 @@ func (c *conn) writeBlocking(p []byte) error {
 	return err
 }
 
+// bigBuffer is memory for much output, which connections lend to each other.
+type bigBuffer struct{ b []byte }
+
+// bigOut is its size: what may wait, and what control frames may come on top.
+const bigOut = maxOut + 64<<10
+
+// enlarge makes room for n more octets in the buffer. The lock is held.
+func (c *conn) enlarge(n int) {
+	if cap(c.out)-len(c.out) >= n || len(c.out)+n <= keptOut/4 || c.big != nil {
+		return
+	}
+	big, _ := c.bigs.Get().(*bigBuffer)
+	if big == nil {
+		big = &bigBuffer{make([]byte, 0, bigOut)}
+	}
+	small := c.out
+	c.out, c.big = append(big.b[:0], small...), big
+	if c.spare == nil && cap(small) <= keptOut {
+		c.spare = small[:0]
+	}
+}
+
 // takeOut takes the buffer away to be written; others fill the spare one meanwhile.
-func (c *conn) takeOut() []byte {
-	buf := c.out
-	c.out, c.spare = c.spare[:0], nil
+func (c *conn) takeOut() ([]byte, *bigBuffer) {
+	buf, big := c.out, c.big
+	c.out, c.spare, c.big = c.spare[:0], nil, nil
 	c.flight = len(buf)
-	return buf
+	return buf, big
 }
 
 // wrote takes a buffer back whose content is written.
-func (c *conn) wrote(buf []byte) {
+func (c *conn) wrote(buf []byte, big *bigBuffer) {
 	c.flight = 0
-	if cap(buf) <= keptOut {
+	switch {
+	case big != nil:
+		c.bigs.Put(big)
+	case cap(buf) <= keptOut:
 		c.spare = buf[:0]
 	}
 	c.wakeWaiting()
@@ -180,12 +205,12 @@ func (c *conn) writeTLS(w *tlsWriter) {
 		runtime.Gosched()
 		c.mu.Lock()
 		for len(c.out) > 0 && !c.broken {
-			buf := c.takeOut()
+			buf, big := c.takeOut()
 			c.mu.Unlock()
 			err := c.writeBlocking(buf)
 			c.mu.Lock()
 			if err == nil {
-				c.wrote(buf)
+				c.wrote(buf, big)
 			}
 		}
 		c.kept()

@@ -63,6 +63,7 @@ func (s *stream) appendData(p []byte, end bool) (n int) {
 		return 0
 	}
 	size := min(c.peer.frame, maxSentFrame)
+	c.enlarge(allowed + (allowed/size+1)*frameHeaderLen)
 	for n < allowed {
 		k := min(allowed-n, size)
 		flags := uint8(0)

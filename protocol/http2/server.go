@@ -127,6 +127,7 @@ type Server struct {
 	date     atomic.Pointer[dateText]
 
 	buffers socket.Pool
+	bigs    sync.Pool      // of *bigBuffer
 	spare   sync.Pool      // of *serverStream, without goroutines
 	parker  *socket.Parker // nil where there is none
 

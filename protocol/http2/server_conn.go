@@ -54,7 +54,7 @@ func newServerConn(s *Server, nc net.Conn, early []byte) *serverConn {
 	c := &serverConn{srv: s, cfg: cfg, began: protocol.Now(), patience: parkAfter, drainMax: maxWindow}
 	c.sock.Init(nc)
 	c.peerAddr = c.sock.Peer()
-	c.init(c, true, &s.buffers, cfg.Limits.windows(), max(cfg.Timeouts.Write, 0))
+	c.init(c, true, &s.buffers, &s.bigs, cfg.Limits.windows(), max(cfg.Timeouts.Write, 0))
 	if age := cfg.Timeouts.age(); age > 0 {
 		c.until = c.began + age
 	}

@@ -94,6 +94,7 @@ func (x *serverStream) finish() (clean bool) {
 	c := &x.conn.conn
 	c.mu.Lock()
 	x.drop()
+	x.release()
 	if x.listed {
 		code := InternalError
 		switch {
@@ -275,7 +276,7 @@ func (x *serverStream) openBody() *protocol.Error {
 	limit := x.cfg.Limits.BodyBytes
 	c := &x.conn.conn
 	c.mu.Lock()
-	ended := x.recvEnd && len(x.in) == 0
+	ended := x.recvEnd && x.ready == 0
 	if ended {
 		x.trailers(&x.trailer)
 	}

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/protocol/socket"
 )
 
 // canceller is told when a stream ended before its time. No lock is held.
@@ -28,10 +29,11 @@ type stream struct {
 	err     error // why it ended early
 
 	// The receiving half.
-	in        []byte // arrived, and not handed over yet
-	taken     []byte // handed over last; its memory is the next in
-	again     bool   // taken is to be handed over once more
-	handed    int64  // octets that were handed over
+	in        []chunk // arrived, and not handed over yet
+	ready     int     // octets in them
+	taken     chunk   // handed over last
+	again     bool    // taken is to be handed over once more
+	handed    int64   // octets that were handed over
 	received  int64
 	expected  int64 // content-length, or -1
 	recvWin   int64 // what the peer may send
@@ -51,8 +53,11 @@ type stream struct {
 	next    *stream
 }
 
-// keptBody is the largest memory for a body that a stream keeps for its next exchange.
-const keptBody = 32 << 10
+// chunk is a pooled buffer with n octets of a body.
+type chunk struct {
+	buf *socket.Buffer
+	n   int
+}
 
 // open prepares a stream and puts it into the table. The lock is held.
 func (s *stream) open(c *conn, id uint32) {
@@ -70,22 +75,8 @@ func (s *stream) open(c *conn, id uint32) {
 
 // recycle forgets what the last exchange left. The stream is in nobody else's hands.
 func (s *stream) recycle() {
-	s.in, s.taken = keepBody(s.in), keepBody(s.taken)
 	s.trailer.Reset()
 	s.arena.Reset()
-}
-
-func keepBody(b []byte) []byte {
-	if cap(b) > keptBody {
-		return nil
-	}
-	if protocol.Poisoning {
-		b = b[:cap(b)]
-		for i := range b {
-			b[i] = '#'
-		}
-	}
-	return b[:0]
 }
 
 // signal leaves a token, if there is none yet.
@@ -125,14 +116,28 @@ func (s *stream) abort(err error) {
 	s.wakeWriter()
 }
 
-// receive takes a part of the body. The lock is held, by the reading goroutine.
-func (s *stream) receive(p []byte) {
+// receive takes a part of the body, of whose frame so much is still to come. The lock is held, by the reading goroutine.
+func (s *stream) receive(p []byte, rest int) {
 	s.received += int64(len(p))
 	if s.shut {
 		return // and no credit: the peer is not encouraged to go on
 	}
 	s.c.buffered += int64(len(p))
-	s.in = append(s.in, p...)
+	s.ready += len(p)
+	for len(p) > 0 {
+		k := len(s.in) - 1
+		if k < 0 || s.in[k].n == len(s.in[k].buf.B) {
+			size := len(p) + rest
+			if k >= 0 {
+				size = socket.Large // its reader is slow, or there is much
+			}
+			s.in = append(s.in, chunk{buf: s.c.pool.Get(min(size, socket.Large))})
+			k++
+		}
+		n := copy(s.in[k].buf.B[s.in[k].n:], p)
+		s.in[k].n += n
+		p = p[n:]
+	}
 	s.wakeReader()
 }
 
@@ -168,20 +173,27 @@ func (s *stream) credit() {
 
 // release gives back what was handed over last, because it has been used. The lock is held.
 func (s *stream) release() {
-	if n := int64(len(s.taken)); n > 0 {
+	if s.taken.buf != nil {
+		n := int64(s.taken.n)
+		s.taken.buf.Release()
+		s.taken = chunk{}
 		s.c.buffered -= n
 		s.owed += n
-		s.taken = s.taken[:0]
 		s.credit()
 		s.c.credit()
 	}
 }
 
-// drop gives up what has arrived and all that may still come. The lock is held.
+// drop gives up what has arrived and all that may still come. What was handed over last may be in use still: release is
+// for when it is not. The lock is held.
 func (s *stream) drop() {
-	s.shut = true
-	s.c.buffered -= int64(len(s.in) + len(s.taken))
-	s.in, s.taken = s.in[:0], s.taken[:0]
+	s.shut, s.again = true, false
+	s.c.buffered -= int64(s.ready)
+	for i := range s.in {
+		s.in[i].buf.Release()
+		s.in[i] = chunk{}
+	}
+	s.in, s.ready = s.in[:0], 0
 	s.c.credit()
 	if s.rwaits {
 		s.rwaits = false
