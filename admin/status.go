@@ -108,6 +108,8 @@ type (
 		Answered bool   `json:"answered"`
 		// Stale is true while it is served by what was kept on disk.
 		Stale bool `json:"stale,omitempty"`
+		// Panic is true while so many instances are unhealthy or ejected that this is ignored.
+		Panic bool `json:"panic,omitempty"`
 		// LastChange is when the registry told something new of it.
 		LastChange *time.Time    `json:"lastChange,omitempty"`
 		Instances  []instanceDoc `json:"instances"`
@@ -134,6 +136,37 @@ type (
 		Failures uint64            `json:"failures"`
 		// LatencyMs is the peak moving average that balancing goes by.
 		LatencyMs float64 `json:"latencyMs"`
+		// Health is there for an instance that is checked, Outlier for one whose last requests failed, or that was ejected.
+		Health  *healthDoc  `json:"health,omitempty"`
+		Outlier *outlierDoc `json:"outlier,omitempty"`
+	}
+	// healthDoc holds two opinions. Balancing goes by both.
+	healthDoc struct {
+		// Registry is healthy, or dropped or unhealthy for an instance that is held.
+		Registry string `json:"registry"`
+		// Checks is healthy or unhealthy; "assumed healthy" and "not passed yet" before the first verdict.
+		Checks string     `json:"checks"`
+		Since  *time.Time `json:"since,omitempty"`
+		// Made is how many checks there were, and Row how many of the last had the same result.
+		Made      uint64     `json:"made"`
+		Row       int        `json:"row"`
+		LastCheck *time.Time `json:"lastCheck,omitempty"`
+		TookMs    float64    `json:"tookMs"`
+		// Failing is why the last check failed, LastError why any did.
+		Failing     string     `json:"failing,omitempty"`
+		LastError   string     `json:"lastError,omitempty"`
+		LastErrorAt *time.Time `json:"lastErrorAt,omitempty"`
+	}
+	outlierDoc struct {
+		Ejected bool       `json:"ejected"`
+		Reason  string     `json:"reason,omitempty"`
+		Detail  string     `json:"detail,omitempty"`
+		Since   *time.Time `json:"since,omitempty"`
+		// Until a request may try it again; in the past while that is awaited.
+		Until *time.Time `json:"until,omitempty"`
+		Times int        `json:"times,omitempty"`
+		// Errors since the last success.
+		Errors int `json:"errors,omitempty"`
 	}
 	heldDoc struct {
 		Reason string    `json:"reason"`
@@ -236,6 +269,7 @@ func serviceOf(s upstream.ServiceStatus) serviceDoc {
 	out := serviceDoc{
 		Name: s.Key.Service.String(), Registry: s.Key.Registry, Kind: s.Key.Service.Kind.String(), Policy: s.Policy,
 		Answered: s.Answered, Stale: s.Stale, LastChange: when(s.At), Instances: []instanceDoc{}, Skipped: s.Skipped, SkippedEntries: s.SkippedEntries,
+		Panic: s.Panic,
 	}
 	for _, i := range s.Instances {
 		out.Instances = append(out.Instances, instanceOf(i))
@@ -255,7 +289,50 @@ func instanceOf(i upstream.InstanceStatus) instanceDoc {
 	return instanceDoc{
 		Address: e.ID, Source: e.Source, Held: held, Protocol: e.Protocol, Weight: e.Weight, Zone: e.Zone, Group: e.Group, Version: e.Version,
 		Metadata: visible(e), Draining: i.Draining, InFlight: i.InFlight, Requests: i.Requests, Failures: i.Failures,
-		LatencyMs: math.Round(float64(i.Latency)/float64(time.Microsecond)) / 1000,
+		LatencyMs: milliseconds(i.Latency), Health: healthOf(i), Outlier: outlierOf(i),
+	}
+}
+
+func milliseconds(d time.Duration) float64 {
+	return math.Round(float64(d)/float64(time.Microsecond)) / 1000
+}
+
+func healthOf(i upstream.InstanceStatus) *healthDoc {
+	h := i.Health
+	if h == nil {
+		return nil
+	}
+	doc := &healthDoc{
+		Registry: "healthy", Since: when(h.Since), Made: h.Checks, Row: h.Row, LastCheck: when(h.At), TookMs: milliseconds(h.Took),
+		Failing: h.Error, LastError: h.LastError, LastErrorAt: when(h.LastErrorAt),
+	}
+	switch {
+	case i.Endpoint.Unhealthy:
+		doc.Registry = "unhealthy"
+	case i.Endpoint.Held != nil:
+		doc.Registry = "dropped"
+	}
+	switch {
+	case h.Since.IsZero() && h.Healthy:
+		doc.Checks = "assumed healthy"
+	case h.Since.IsZero() && !h.Healthy:
+		doc.Checks = "not passed yet"
+	case h.Healthy:
+		doc.Checks = "healthy"
+	default:
+		doc.Checks = "unhealthy"
+	}
+	return doc
+}
+
+func outlierOf(i upstream.InstanceStatus) *outlierDoc {
+	o := i.Outlier
+	if o == nil || !o.Ejected && o.Times == 0 && o.Errors == 0 {
+		return nil
+	}
+	return &outlierDoc{
+		Ejected: o.Ejected, Reason: string(o.Reason), Detail: o.Detail, Since: when(o.Since), Until: when(o.Until),
+		Times: o.Times, Errors: o.Errors,
 	}
 }
 

@@ -13,6 +13,7 @@ type Collector struct {
 	gateway *Gateway
 
 	upRequests, upFailures, upInFlight, upLatency, instances *prometheus.Desc
+	healthy, ejected, ejections, panicking, checks           *prometheus.Desc
 	registryUp, registryAge, planAge, routes, refused        *prometheus.Desc
 	registryInstances, registryServices, announced           *prometheus.Desc
 	connections, parked, dropped                             *prometheus.Desc
@@ -31,6 +32,11 @@ func NewCollector(g *Gateway) *Collector {
 		upInFlight:        d("upstream_requests_in_flight", "Requests that an instance has not answered whole.", instance...),
 		upLatency:         d("upstream_latency_seconds", "Peak moving average of the time to an answer's head, as balancing sees it.", instance...),
 		instances:         d("service_instances", "Instances of a service, by whether they may be picked.", "registry", "service", "state"),
+		healthy:           d("upstream_healthy", "Instances that pass their health checks, of services that are checked.", "registry", "service"),
+		ejected:           d("upstream_ejected", "Instances that are taken out because their answers were worse than the others'.", "registry", "service"),
+		ejections:         d("upstream_ejections_total", "Instances taken out, by what they were found out by.", "registry", "service", "reason"),
+		panicking:         d("upstream_panic", "1 while so many instances of a service are unhealthy or ejected that this is ignored.", "registry", "service"),
+		checks:            d("health_checks_total", "Health checks, by result.", "result"),
 		registryUp:        d("registry_up", "1 while the registry is connected.", "registry"),
 		registryAge:       d("registry_last_push_age_seconds", "Time since the registry last said anything.", "registry"),
 		registryInstances: d("registry_instances", "Instances of the registry's services in use, by what becomes of them: usable, held (of the usable: dropped by the registry, and doubted), excluded, invalid.", "registry", "state"),
@@ -50,6 +56,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.upRequests, c.upFailures, c.upInFlight, c.upLatency, c.instances, c.registryUp, c.registryAge, c.planAge, c.routes,
 		c.refused, c.connections, c.parked, c.dropped, c.registryInstances, c.registryServices, c.announced,
+		c.healthy, c.ejected, c.ejections, c.panicking, c.checks,
 	} {
 		ch <- d
 	}
@@ -104,18 +111,43 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.instances, float64(len(s.Instances)), reg, name, "usable")
 		gauge(c.instances, float64(len(s.Excluded)), reg, name, "excluded")
 		gauge(c.instances, float64(s.Skipped), reg, name, "invalid")
+		panicking := 0.0
+		if s.Panic {
+			panicking = 1
+		}
+		gauge(c.panicking, panicking, reg, name)
+		for reason, n := range s.Ejections {
+			counter(c.ejections, float64(n), reg, name, string(reason))
+		}
+		checked, healthy, ejected := false, 0, 0
 		for _, i := range s.Instances {
 			id := [3]string{reg, name, i.Endpoint.ID}
 			if seen[id] {
 				continue // one address that serves several Dubbo groups has one load
 			}
 			seen[id] = true
+			if h := i.Health; h != nil {
+				checked = true
+				if h.Healthy {
+					healthy++
+				}
+			}
+			if i.Outlier != nil && i.Outlier.Ejected {
+				ejected++
+			}
 			counter(c.upRequests, float64(i.Requests), id[:]...)
 			counter(c.upFailures, float64(i.Failures), id[:]...)
 			gauge(c.upInFlight, float64(i.InFlight), id[:]...)
 			gauge(c.upLatency, i.Latency.Seconds(), id[:]...)
 		}
+		if checked {
+			gauge(c.healthy, float64(healthy), reg, name)
+		}
+		gauge(c.ejected, float64(ejected), reg, name)
 	}
+	made, failed := c.gateway.store.Checks()
+	counter(c.checks, float64(made-failed), "good")
+	counter(c.checks, float64(failed), "failed")
 	for _, l := range st.Listeners {
 		gauge(c.connections, float64(l.Stats.Open), l.Name)
 		gauge(c.parked, float64(l.Stats.Parked), l.Name)

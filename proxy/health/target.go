@@ -60,6 +60,9 @@ func (t *Target) note(err error, at time.Time, took time.Duration) (changed bool
 	}
 	switch {
 	case good == s.Healthy:
+		if good && s.Since.IsZero() {
+			s.Since = at // what was assumed is known now
+		}
 		return false
 	case good && s.Row < check.HealthyThreshold && !t.waits():
 		return false

@@ -7,6 +7,8 @@ import (
 
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/proxy/health"
+	"github.com/sluice-gateway/sluice/proxy/outlier"
 )
 
 // ServiceStatus is what the status page shows of one service.
@@ -27,6 +29,10 @@ type ServiceStatus struct {
 	Skipped int
 	// SkippedEntries name some of them.
 	SkippedEntries []string
+	// Panic is true while so many instances are unhealthy or ejected that this is ignored.
+	Panic bool
+	// Ejections counts them by reason; nil when nobody judges.
+	Ejections map[outlier.Reason]uint64
 }
 
 // InstanceStatus is one instance that may be picked.
@@ -38,6 +44,10 @@ type InstanceStatus struct {
 	// Latency is the peak EWMA as it stands now; 0 when nothing was observed.
 	Latency  time.Duration
 	Draining bool
+	// Health is what checks found; nil when nobody checks.
+	Health *health.Status
+	// Outlier is what requests have shown; nil when nobody judges.
+	Outlier *outlier.Status
 }
 
 // Status lists the services in use by name.
@@ -61,6 +71,10 @@ func (s *Service) status() ServiceStatus {
 			out.SkippedEntries = append(out.SkippedEntries, skipped.Entry+": "+skipped.Reason)
 		}
 	}
+	out.Panic = s.pool.Ignored() != 0
+	if s.group != nil {
+		out.Ejections = s.group.Ejections()
+	}
 	now := protocol.Now()
 	for _, i := range st.instances {
 		out.Instances = append(out.Instances, i.status(now))
@@ -69,8 +83,17 @@ func (s *Service) status() ServiceStatus {
 }
 
 func (i *instance) status(now int64) InstanceStatus {
-	return InstanceStatus{
+	out := InstanceStatus{
 		Endpoint: *i.endpoint, InFlight: i.load.InFlight(), Requests: i.load.Requests(), Failures: i.load.Failures(),
 		Latency: i.load.Latency(now), Draining: i.load.Draining(),
 	}
+	if i.checked != nil {
+		found := i.service.store.checker.Status(i.checked)
+		out.Health = &found
+	}
+	if i.outlier != nil {
+		shown := i.outlier.Status(now)
+		out.Outlier = &shown
+	}
+	return out
 }

@@ -203,6 +203,9 @@ func (s *Store) list() []*Service {
 // Discovered is a metric: the time from a registry's telling of a new instance to the first request sent to it.
 func (s *Store) Discovered() prometheus.Collector { return s.discovered }
 
+// Checks counts the health checks made, and those of them that failed.
+func (s *Store) Checks() (made, failed uint64) { return s.checker.Counts() }
+
 // has reports whether somebody uses the service.
 func (s *Store) has(key discovery.Key) bool {
 	s.mu.Lock()
