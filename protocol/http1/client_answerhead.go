@@ -142,6 +142,9 @@ func (u *upstreamConn) headFailed(err error) (outcome, error) {
 	c := u.client
 	switch {
 	case err == socket.ErrInterrupted:
+		if _, ok := u.ctx.(protocol.Interrupter); ok && u.pump.failureIfAny() == nil {
+			return failed, c.clientGone(u.ctx, "read head", false)
+		}
 		return failed, u.pump.failure()
 	case err == socket.ErrTimeout:
 		if err := u.headOverdue(); err != nil {

@@ -81,10 +81,15 @@ func (u *upstreamConn) abort() {
 	u.client.pool.drop(u)
 }
 
-func (u *upstreamConn) leaveExchange() {
+// leaveExchange forgets the exchange. It reports whether that was interrupted, which the connection does not survive.
+func (u *upstreamConn) leaveExchange() (interrupted bool) {
+	if i, ok := u.ctx.(protocol.Interrupter); ok {
+		interrupted = i.Interrupt(nil)
+	}
 	u.ctx, u.req, u.resp = nil, nil, nil
 	u.pump.body, u.pump.trailer = nil, nil
 	u.head.reset()
+	return interrupted
 }
 
 // Finish implements protocol.Finisher: the exchange is over and its connection goes back to the pool, if it is clean.
@@ -94,7 +99,7 @@ func (u *upstreamConn) Finish(*protocol.Request, *protocol.Response, error) {
 	}
 	_ = u.body.Close() // does nothing if the Response had this body
 	clean := u.lasting && u.body.whole() && u.st.buffered() == 0 && !u.pump.spoiled
-	u.leaveExchange()
+	clean = !u.leaveExchange() && clean
 	if !clean {
 		u.st.abandon()
 		u.client.pool.drop(u)

@@ -23,6 +23,9 @@ const (
 func (u *upstreamConn) begin(ctx context.Context, req *protocol.Request) (outcome, error) {
 	c := u.client
 	u.ctx, u.req = ctx, req
+	if i, ok := ctx.(protocol.Interrupter); ok {
+		i.Interrupt(u.sock.Interrupt)
+	}
 	u.resp = req.NewResponse()
 	u.resp.OnClose(u) // already now, for the case that a panic below leaves the Response to its listener
 	u.sentAt, u.lasting = 0, false

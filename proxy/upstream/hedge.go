@@ -23,13 +23,13 @@ type race struct {
 	state  *state
 	req    *protocol.Request
 	first  *instance
-	giveUp context.CancelFunc // of the first try
+	giveUp func() // of the first try
 
 	mu sync.Mutex
 	// over: the first has its answer, and the request must not be looked at any more.
 	over    bool
 	running bool
-	cancel  context.CancelFunc // of the second try
+	cancel  func()             // gives the second try up
 	ended   chan struct{}      // closed when the second has ended
 	resp    *protocol.Response // the second's, if it came first
 	second  *instance
@@ -57,7 +57,8 @@ func (t *Target) serveHedged(ctx context.Context, req *protocol.Request, st *sta
 	if first == nil {
 		return st.serve(ctx, req, nil) // it has to wait for a place, and is late already
 	}
-	own, giveUp := context.WithCancel(ctx)
+	own := newTryContext(ctx)
+	giveUp := own.giveUp
 	r := &race{target: t, state: st, req: req, first: first, giveUp: giveUp, ended: make(chan struct{})}
 	timer := time.AfterFunc(delay, func() { r.run(ctx) })
 	resp, err := st.serveAt(own, req, first, now)
@@ -120,7 +121,8 @@ func (r *race) run(ctx context.Context) {
 		r.mu.Unlock()
 		return
 	}
-	own, cancel := context.WithCancel(ctx)
+	own := newTryContext(ctx)
+	cancel := own.giveUp
 	r.running, r.cancel, r.second = true, cancel, second
 	store := second.service.store
 	store.closing.Add(1)
