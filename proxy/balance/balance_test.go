@@ -1,7 +1,6 @@
 package balance
 
 import (
-	"fmt"
 	"math"
 	"sync"
 	"testing"
@@ -285,39 +284,5 @@ func TestDecay(t *testing.T) {
 	}
 	if decay(-5) != 1 {
 		t.Error("time that goes back must not raise a cost")
-	}
-}
-
-func TestPickAllocatesNothing(t *testing.T) {
-	for _, policy := range Policies() {
-		for _, targets := range [][]Target{equal(1000), targetsOf(1, 2, 3, 4, 5, 6)} {
-			p := build(t, policy, targets)
-			if n := testing.AllocsPerRun(1000, func() { p.Pick(Choice{Now: 1}) }); n != 0 {
-				t.Errorf("%s: %v allocations", policy, n)
-			}
-		}
-	}
-}
-
-func BenchmarkPick(b *testing.B) {
-	for _, policy := range Policies() {
-		for _, n := range []int{3, 1000} {
-			for _, uneven := range []bool{false, true} {
-				targets := equal(n)
-				if uneven {
-					targets[0].Weight = 3
-				}
-				for i := range targets {
-					targets[i].Load.Observe(int64(i+1), ms)
-				}
-				p := build(b, policy, targets)
-				b.Run(fmt.Sprintf("%s/targets=%d/uneven=%v", policy, n, uneven), func(b *testing.B) {
-					b.ReportAllocs()
-					for now := int64(1e6); b.Loop(); now += 1000 {
-						p.Pick(Choice{Now: now})
-					}
-				})
-			}
-		}
 	}
 }

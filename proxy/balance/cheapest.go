@@ -54,7 +54,7 @@ func (p *cheapest) Pick(c Choice) int {
 		return p.pickAny(&c)
 	}
 	var seen [latencyChoices]int
-	best, bestPrice := -1, 0.0
+	best, least := -1, price{}
 	r := p.pool.random()
 	for k := range p.choices {
 		i := int(bound(uint32(r>>32), n))
@@ -62,7 +62,9 @@ func (p *cheapest) Pick(c Choice) int {
 			i = int(bound(uint32(r>>32), n))
 		}
 		seen[k] = i
-		best, bestPrice = p.better(best, bestPrice, i, &c)
+		if offer, ok := p.offer(i, &c); ok && (best < 0 || offer.below(least)) {
+			best, least = i, offer
+		}
 	}
 	if best < 0 {
 		return p.fallback(&c, step(r))
@@ -78,17 +80,21 @@ func step(r uint64) uint64 { return r*0xd1342543de82ef95 + 1 }
 // picked: the neighbour of one that may not would get the requests of both.
 func (p *cheapest) pickAny(c *Choice) int {
 	n, r := len(p.loads), p.pool.random()
-	best, bestPrice := -1, 0.0
-	for k := 0; k < 4 && best < 0; k++ {
-		best, bestPrice = p.better(best, bestPrice, int(bound(uint32(r>>32), n)), c)
+	best, least, ok := -1, price{}, false
+	for k := 0; k < 4 && !ok; k++ {
+		best = int(bound(uint32(r>>32), n))
+		least, ok = p.offer(best, c)
 		r = step(r)
 	}
-	if best < 0 {
+	if !ok {
 		return p.fallback(c, r)
 	}
 	for i := range n {
-		if i != best {
-			best, bestPrice = p.better(best, bestPrice, i, c)
+		if i == best {
+			continue
+		}
+		if offer, ok := p.offer(i, c); ok && offer.below(least) {
+			best, least = i, offer
 		}
 	}
 	return best
@@ -99,13 +105,17 @@ func (p *cheapest) pickAny(c *Choice) int {
 // an operator has set. Drawn more often is what a weight means when the service is idle; the queue relative to the weight
 // is what it means under load.
 func (p *cheapest) pickWeighted(c *Choice) int {
-	a := p.table.draw(p.pool.random())
-	best, bestPrice := p.better(-1, 0, a, c)
-	best, _ = p.better(best, bestPrice*p.margin, p.table.draw(p.pool.random()), c)
-	if best < 0 {
-		return p.fallback(c, p.pool.random())
+	a, b := p.table.draw(p.pool.random()), p.table.draw(p.pool.random())
+	first, ok := p.offer(a, c)
+	second, other := p.offer(b, c)
+	first.over *= p.margin
+	switch {
+	case ok && !(other && second.below(first)):
+		return a
+	case other:
+		return b
 	}
-	return best
+	return p.fallback(c, p.pool.random())
 }
 
 // pickSlowly is Pick while there are new targets. One that is drawn takes part only as often as it is warm, and its queue
@@ -115,27 +125,29 @@ func (p *cheapest) pickSlowly(c *Choice) int {
 	if p.table != nil {
 		choices, margin = 2, p.margin
 	}
-	best, bestPrice, held, heldPrice := -1, 0.0, -1, 0.0
+	best, held := -1, -1
+	var least, heldFor price
 	for draws := 0; draws < mostDraws && choices > 0; draws++ {
 		i := 0
 		if r := p.pool.random(); p.table != nil {
 			i = p.table.draw(r)
 		} else {
-			i = int(bound(uint32(r), n))
+			i = int(bound(uint32(r>>32), n))
 		}
 		if p.pool.passes(p.loads[i], c) {
 			continue
 		}
 		f := p.warm.factor(i, c.Now)
-		price := p.price(p.loads[i], c.Now, p.shares[i]*f)
+		offer := p.price(p.loads[i], c.Now, p.shares[i]*f)
 		if !p.pool.admits(f) {
-			if held < 0 || price < heldPrice {
-				held, heldPrice = i, price
+			if held < 0 || offer.below(heldFor) {
+				held, heldFor = i, offer
 			}
 			continue
 		}
-		if choices--; best < 0 || price < bestPrice*margin {
-			best, bestPrice = i, price
+		choices--
+		if best < 0 || offer.below(price{least.over * margin, least.under}) {
+			best, least = i, offer
 		}
 	}
 	if best < 0 {
@@ -147,21 +159,18 @@ func (p *cheapest) pickSlowly(c *Choice) int {
 	return best
 }
 
-// better returns the cheaper one of best and i. Equal prices keep the earlier draw, which is random.
-func (p *cheapest) better(best int, bestPrice float64, i int, c *Choice) (int, float64) {
+// offer is target i's price, and whether it may be picked.
+func (p *cheapest) offer(i int, c *Choice) (price, bool) {
 	load := p.loads[i]
 	if p.pool.passes(load, c) {
-		return best, bestPrice
+		return price{}, false
 	}
-	if price := p.price(load, c.Now, p.shares[i]); best < 0 || price < bestPrice {
-		return i, price
-	}
-	return best, bestPrice
+	return p.price(load, c.Now, p.shares[i]), true
 }
 
-func (p *cheapest) price(l *Load, now int64, share float64) float64 {
+func (p *cheapest) price(l *Load, now int64, share float64) price {
 	if p.by == byQueue {
-		return float64(l.inflight.Load()) / share
+		return l.byQueue(share)
 	}
-	return l.price(now, share)
+	return l.byLatency(now, share)
 }

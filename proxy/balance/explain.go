@@ -78,7 +78,7 @@ func divideShares(all []View) []View {
 func (p *cheapest) Explain(c Choice) []View {
 	all := p.views(&c)
 	for i := range all {
-		all[i].Price = p.price(p.loads[i], c.Now, p.shares[i]*all[i].Warm)
+		all[i].Price = p.price(p.loads[i], c.Now, p.shares[i]*all[i].Warm).value()
 	}
 	return divideShares(all)
 }

@@ -121,29 +121,37 @@ func (l *Load) Latency(now int64) time.Duration {
 	return time.Duration(math.Float64frombits(l.cost.Load()) * decay(now-stamp))
 }
 
-// price is what one more request would cost here: latency times the queue it would join (Finagle's peak EWMA).
-// share is the instance's weight relative to the average.
-func (l *Load) price(now int64, share float64) float64 {
+// price is what one more request costs somewhere, as a fraction: prices are compared more often than they are read, and a
+// comparison of fractions needs no division.
+type price struct{ over, under float64 }
+
+func (p price) value() float64 { return p.over / p.under }
+
+func (p price) below(other price) bool { return p.over*other.under < other.over*p.under }
+
+// byLatency is the price of latency times the queue that a request would join (Finagle's peak EWMA), in nanoseconds. share is
+// the instance's weight relative to the average.
+func (l *Load) byLatency(now int64, share float64) price {
 	inflight := float64(l.inflight.Load())
 	stamp := l.stamp.Load()
 	if stamp == 0 {
-		if inflight == 0 {
-			return 0 // unknown and idle: find out
-		}
-		// Unknown and busy: one request is finding out; do not pour a whole burst on it meanwhile.
-		return float64(failureCost) * inflight / share
+		// Unknown and idle costs nothing: find out. Unknown and busy: one request is finding out; do not pour a whole burst on
+		// it meanwhile.
+		return price{float64(failureCost) * inflight, share}
 	}
-	latency := math.Float64frombits(l.cost.Load()) * decay(now-stamp)
 	// The floor keeps the queue's length in the comparison when the memory of latency has faded to nothing.
 	const floor = float64(50 * time.Microsecond)
-	return max(latency, floor) * (inflight/share + 1)
+	faded := fade(now - stamp)
+	return price{max(math.Float64frombits(l.cost.Load()), floor*faded) * (inflight + share), faded * share}
 }
 
+// byQueue is the price of requests in flight.
+func (l *Load) byQueue(share float64) price { return price{float64(l.inflight.Load()), share} }
+
 // decay is exp(-dt/tau), by a rational approximation that is monotonic and within 1 % for dt < tau.
-func decay(dt int64) float64 {
-	if dt <= 0 {
-		return 1
-	}
-	x := float64(dt) / tau
-	return 1 / (1 + x*(1+x*(0.5+x*(1.0/6))))
+func decay(dt int64) float64 { return 1 / fade(dt) }
+
+func fade(dt int64) float64 {
+	x := max(float64(dt)/tau, 0)
+	return 1 + x*(1+x*(0.5+x*(1.0/6)))
 }

@@ -170,8 +170,8 @@ func TestPriceOrders(t *testing.T) {
 		{"queue when all is forgotten", load(1, ms, time.Hour), load(3, ms, time.Hour), 1, 1},
 		{"heavier under load", load(4, ms, 0), load(4, ms, 0), 2, 1},
 	} {
-		if a, b := c.cheap.price(now, c.cheapW), c.dear.price(now, c.dearW); a >= b || a < 0 {
-			t.Errorf("%s: %v is not less than %v", c.name, a, b)
+		if a, b := c.cheap.byLatency(now, c.cheapW), c.dear.byLatency(now, c.dearW); !a.below(b) || b.below(a) || a.value() >= b.value() || a.value() < 0 {
+			t.Errorf("%s: %v is not less than %v", c.name, a.value(), b.value())
 		}
 	}
 }
