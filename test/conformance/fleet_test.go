@@ -119,6 +119,27 @@ func (f *fleet) registered() []*member {
 	return slices.Clone(f.members)
 }
 
+// addresses are those of the registered members, in order.
+func (f *fleet) addresses() []string {
+	var out []string
+	for _, m := range f.registered() {
+		out = append(out, m.entry.address())
+	}
+	slices.Sort(out)
+	return out
+}
+
+// untilUses waits until the gateway uses exactly who is registered.
+func (g *gateway) untilUses(f *fleet) {
+	g.t.Helper()
+	want := f.addresses()
+	var got []string
+	until(g.t, fmt.Sprintf("%v are in use", want), func() string { return fmt.Sprint(got) }, func() bool {
+		got = g.instances(f.service)
+		return slices.Equal(got, want)
+	})
+}
+
 // again registers everybody anew, in a registry that has forgotten them.
 func (f *fleet) again(ctx context.Context) error {
 	for _, m := range f.registered() {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -140,14 +141,18 @@ func (g *gateway) status() (s status) {
 	return s
 }
 
-// instances is how many a service has in use.
-func (g *gateway) instances(service string) int {
+// instances are the addresses that a service has in use, in order.
+func (g *gateway) instances(service string) []string {
+	var addresses []string
 	for _, s := range g.status().Services {
 		if s.Name == service {
-			return len(s.Instances)
+			for _, i := range s.Instances {
+				addresses = append(addresses, i.Address)
+			}
 		}
 	}
-	return 0
+	slices.Sort(addresses)
+	return addresses
 }
 
 func (g *gateway) state(registry string) string {

@@ -43,6 +43,17 @@ func allowed(k *kind) time.Duration {
 	return ours
 }
 
+// allowedName is the p99 that is promised for a service that is new.
+func allowedName(k *kind) time.Duration {
+	switch k.name {
+	case "nacos":
+		return 1500 * time.Millisecond
+	case "eureka":
+		return 2*500*time.Millisecond + 200*time.Millisecond // one interval for the name, and what may be between
+	}
+	return 300 * time.Millisecond
+}
+
 // apart is the time between two events: changes of one service that come faster are merged, at most ten a second.
 const apart = 250 * time.Millisecond
 
@@ -79,8 +90,11 @@ func newNames(t *testing.T, st *stage) {
 		// They stay: many services that lose all they have within seconds are a collapse, and would be held.
 		samples = append(samples, max(0, f.untilAsked(m).Sub(m.came)))
 	}
-	text, _ := percentiles(samples)
+	text, p99 := percentiles(samples)
 	results.note(t, "events", "a new service's first request", st.bed.kind.name, text)
+	if limit := allowedName(st.bed.kind); full() && !raceEnabled && p99 > limit {
+		t.Errorf("p99 is %v, more than %v", p99, limit)
+	}
 }
 
 // percentiles writes the median, the 99th percentile and the longest.

@@ -53,7 +53,7 @@ func TestScale(t *testing.T) {
 			time.Sleep(idle)
 			share := float64(p.cpu(t)-cpu) / float64(idle) * 100
 			rss, peak := p.memory(t)
-			if got := g.instances(scaleName(c.routes - 1)); got != perService {
+			if got := len(g.instances(scaleName(c.routes - 1))); got != perService {
 				t.Errorf("%d instances are in use, not %d, though it was ready", got, perService)
 			}
 			perChange := changeCost(t, w, g, p)
@@ -130,7 +130,7 @@ func changeCost(t *testing.T, w *zooKeeperWriter, g *gateway, p process) time.Du
 	}
 	cost := (p.cpu(t) - before) / changes
 	until(t, "the last change", func() string { return fmt.Sprint(g.instances(service)) }, func() bool {
-		return g.instances(service) == perService
+		return len(g.instances(service)) == perService
 	})
 	return cost
 }

@@ -134,12 +134,7 @@ func (st *stage) recovered(over time.Time) time.Duration {
 // settled waits until the gateway uses exactly who is registered.
 func (st *stage) settled() {
 	st.Helper()
-	want := len(st.fleet.registered())
-	var got int
-	until(st, fmt.Sprintf("%d instances in use", want), func() string { return fmt.Sprint(got) }, func() bool {
-		got = st.gateway.instances(st.fleet.service)
-		return got == want
-	})
+	st.gateway.untilUses(st.fleet)
 }
 
 func comeAndGo(st *stage) time.Time {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"testing"
 	"time"
 )
@@ -113,10 +112,7 @@ services:
 		}
 		st.sleep(time.Second)
 	}
-	want := len(target.registered())
-	until(t, "only the new registry's instances", func() string { return strconv.Itoa(st.gateway.instances(st.fleet.service)) }, func() bool {
-		return st.gateway.instances(st.fleet.service) == want
-	})
+	st.gateway.untilUses(target) // and nobody of the old registry
 	st.sleep(grace)
 	st.load.wantNoFailure(t)
 	stale, what := target.stale(began)
