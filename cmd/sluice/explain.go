@@ -53,7 +53,7 @@ The management address is admin.address of the configuration file, or --admin.`,
   sluice explain --request 5f2b8c1e-8a4d-4b6f-9d53-0d1b5f0f5a11
   sluice explain --failed 10 --admin 10.0.0.5:9900`,
 		Args: cobra.MaximumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error { return e.run(cmd, args) },
+		RunE: e.run,
 	}
 	fileFlag(cmd, &e.file)
 	flags := cmd.Flags()
