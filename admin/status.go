@@ -38,10 +38,12 @@ type (
 		Name        string `json:"name"`
 		Address     string `json:"address"`
 		Connections int    `json:"connections"`
-		Idle        int    `json:"idle"`
-		Parked      int    `json:"parked"`
-		InFlight    int    `json:"inFlight"`
-		Rejected    uint64 `json:"rejectedRequests"`
+		// HTTP2 counts those of the connections that speak HTTP/2.
+		HTTP2    int    `json:"http2Connections,omitempty"`
+		Idle     int    `json:"idle"`
+		Parked   int    `json:"parked"`
+		InFlight int    `json:"inFlight"`
+		Rejected uint64 `json:"rejectedRequests"`
 	}
 	registryDoc struct {
 		Name string `json:"name"`
@@ -188,8 +190,9 @@ func statusOf(st proxy.Status, version string, now time.Time) statusDoc {
 	}
 	for _, l := range st.Listeners {
 		doc.Listeners = append(doc.Listeners, listenerDoc{
-			Name: l.Name, Address: l.Address, Connections: l.Stats.Open, Idle: l.Stats.Idle, Parked: l.Stats.Parked,
-			InFlight: l.Stats.InFlight, Rejected: l.Stats.Rejected,
+			Name: l.Name, Address: l.Address, Connections: l.Stats.Open + l.HTTP2.Open, HTTP2: l.HTTP2.Open,
+			Idle: l.Stats.Idle + l.HTTP2.Idle, Parked: l.Stats.Parked + l.HTTP2.Parked,
+			InFlight: l.Stats.InFlight + l.HTTP2.InFlight, Rejected: l.Stats.Rejected + l.HTTP2.Rejected,
 		})
 	}
 	for _, r := range st.Registries {

@@ -15,7 +15,7 @@ func (d *Document) SetDefaults() {
 
 // SetDefaults implements the convention above.
 func (l *Listener) SetDefaults() {
-	l.Limits = Limits{HeaderBytes: 64 << 10, HeaderCount: 128, URIBytes: 16 << 10}
+	l.Limits = Limits{HeaderBytes: 64 << 10, HeaderCount: 128, URIBytes: 16 << 10, Streams: 250}
 	l.Timeouts = ListenerTimeouts{Header: 10 * time.Second, Body: 30 * time.Second, Idle: 2 * time.Minute, Write: 30 * time.Second}
 }
 

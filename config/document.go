@@ -83,6 +83,8 @@ type Limits struct {
 	URIBytes Size `yaml:"uriBytes"`
 	// BodyBytes is the content: over it 413; 0 means no limit.
 	BodyBytes Size `yaml:"bodyBytes"`
+	// Streams is how many requests one HTTP/2 connection may have open: further ones are refused, to be sent again.
+	Streams int `yaml:"streams"`
 	// Connections open at once on this listener; further ones wait in the kernel's queue. 0 means no limit.
 	Connections int `yaml:"connections"`
 }
@@ -95,6 +97,9 @@ type ListenerTimeouts struct {
 	Body time.Duration `yaml:"body"`
 	// Idle is how long a connection may wait for its next request.
 	Idle time.Duration `yaml:"idle"`
+	// ConnectionAge is when an HTTP/2 connection is told to go away politely, so that clients come to look at other gateways
+	// again; up to a tenth more by chance. 0 means never.
+	ConnectionAge time.Duration `yaml:"connectionAge"`
 	// Write is the longest time that a client may take nothing while we have something to send.
 	Write time.Duration `yaml:"write"`
 }

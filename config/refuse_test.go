@@ -92,7 +92,7 @@ shutdown: {grace: 5s}
 	want := &Document{
 		Listeners: []Listener{{
 			Name: "web", Address: "127.0.0.1:0", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
-			Limits:   Limits{HeaderBytes: 64 << 10, HeaderCount: 128, URIBytes: 16 << 10, BodyBytes: 10 << 20},
+			Limits:   Limits{HeaderBytes: 64 << 10, HeaderCount: 128, URIBytes: 16 << 10, Streams: 250, BodyBytes: 10 << 20},
 			Timeouts: ListenerTimeouts{Header: 10 * time.Second, Body: 30 * time.Second, Idle: time.Minute, Write: 30 * time.Second},
 		}},
 		Registries: []Registry{{

@@ -77,7 +77,7 @@ func TestRules(t *testing.T) {
 
 		{service, "balance: {policy: rando}", `services[0].balance.policy: unknown policy "rando"; did you mean "random"?`},
 		{service, "balance: {policy: round-robin}", `services[0].balance.policy: unknown policy "round-robin"; did you mean "roundRobin"?`},
-		{service, "protocol: h2c", `services[0].protocol: unknown protocol "h2c"; known: dubbo, http1`},
+		{service, "protocol: h3", `services[0].protocol: unknown protocol "h3"; did you mean "h2"?`},
 		{service, "tls: {key: k}", "services[0].tls: cert and key go together"},
 		{service, "tls: true", "services[0].tls: must be a mapping with the keys ca, cert, key, serverName, not a single value"},
 		{service, "connections: {max: -1}", "services[0].connections.max: must not be negative"},

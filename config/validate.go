@@ -26,7 +26,7 @@ func (l *Listener) Validate() error {
 	} else if _, _, err := splitAddress(l.Address); err != nil {
 		errs = append(errs, fmt.Errorf("address: %w", err))
 	}
-	for key, n := range map[string]int64{"headerBytes": int64(l.Limits.HeaderBytes), "headerCount": int64(l.Limits.HeaderCount), "uriBytes": int64(l.Limits.URIBytes)} {
+	for key, n := range map[string]int64{"headerBytes": int64(l.Limits.HeaderBytes), "headerCount": int64(l.Limits.HeaderCount), "uriBytes": int64(l.Limits.URIBytes), "streams": int64(l.Limits.Streams)} {
 		if n < 1 {
 			errs = append(errs, fmt.Errorf("limits.%s: must be at least 1", key))
 		}
@@ -295,7 +295,7 @@ func (s *Service) Validate() error {
 		errs = append(errs, missing("match.service"))
 	}
 	errs = append(errs, s.Balance.validate()...)
-	if protocols := []string{"http1", "dubbo"}; s.Protocol != "" && !contains(protocols, s.Protocol) {
+	if protocols := []string{"http1", "h2c", "h2", "dubbo"}; s.Protocol != "" && !contains(protocols, s.Protocol) {
 		errs = append(errs, fmt.Errorf("protocol: %s", strictyaml.Unknown("protocol", s.Protocol, protocols)))
 	}
 	if s.TLS != nil && (s.TLS.Cert == "") != (s.TLS.Key == "") {

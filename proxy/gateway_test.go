@@ -43,7 +43,7 @@ func parts() Components {
 			"redirect":         func() filter.Config { return redirect.Default() },
 		},
 		Registries: map[string]func() registry.Config{"static": func() registry.Config { return static.Default() }},
-		Dialers:    map[string]upstream.Dialer{"http1": upstream.HTTP1(), "dubbo": upstream.Dubbo()},
+		Dialers:    map[string]upstream.Dialer{"http1": upstream.HTTP1(), "dubbo": upstream.Dubbo(), "h2c": upstream.HTTP2(false)},
 	}
 }
 

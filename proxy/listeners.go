@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-gateway/sluice/config"
 	"github.com/sluice-gateway/sluice/protocol/http1"
+	"github.com/sluice-gateway/sluice/protocol/http2"
 	"github.com/sluice-gateway/sluice/proxy/certs"
 )
 
@@ -20,6 +21,7 @@ type listener struct {
 	config config.Listener
 	socket net.Listener
 	server *http1.Server
+	http2  *http2.Server // gets the connections whose clients speak it
 
 	// tls is nil while clients come in clear text. Both are replaced together by a reload, and read at each connection.
 	tls     atomic.Pointer[certs.Store]
@@ -57,7 +59,7 @@ func (g *Gateway) loadCertificates(wanted []config.Listener) (map[string]*certs.
 				continue
 			}
 		}
-		store, err := certs.Load(*cfg.TLS, []string{"http/1.1"}, g.logger.With("listener", cfg.Name))
+		store, err := certs.Load(*cfg.TLS, []string{"h2", "http/1.1"}, g.logger.With("listener", cfg.Name))
 		if err != nil {
 			return nil, fmt.Errorf("listener %q: tls: %w", cfg.Name, err)
 		}
@@ -123,11 +125,13 @@ func (g *Gateway) switchListeners(doc *config.Document, fresh []*listener, store
 		if l := g.listeners[cfg.Address]; l != nil {
 			l.config = cfg
 			g.secure(l, stores[cfg.Address])
-			l.server.Configure(g.serverConfig(&cfg))
+			l.server.Configure(g.serverConfig(l))
+			l.http2.Configure(g.http2Config(&cfg))
 		}
 	}
 	for _, l := range fresh {
-		l.server = http1.NewServer(&g.server, g.serverConfig(&l.config))
+		l.http2 = http2.NewServer(&g.server, g.http2Config(&l.config))
+		l.server = http1.NewServer(&g.server, g.serverConfig(l))
 		g.listeners[l.config.Address] = l
 		g.secure(l, stores[l.config.Address])
 		g.tasks.Go(func() {
@@ -147,7 +151,7 @@ func (g *Gateway) switchListeners(doc *config.Document, fresh []*listener, store
 		g.tasks.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), grace)
 			defer cancel()
-			if err := l.server.Shutdown(ctx); err != nil {
+			if err := l.shutdown(ctx); err != nil {
 				g.logger.Warn("connections of a listener that was removed were cut", "listener", l.config.Name, "error", err)
 			}
 		})
@@ -157,7 +161,7 @@ func (g *Gateway) switchListeners(doc *config.Document, fresh []*listener, store
 func (g *Gateway) stopListeners(ctx context.Context) error {
 	errs := make(chan error, len(g.listeners))
 	for _, l := range g.listeners {
-		go func() { errs <- l.server.Shutdown(ctx) }()
+		go func() { errs <- l.shutdown(ctx) }()
 	}
 	var all []error
 	for range g.listeners {
@@ -172,9 +176,35 @@ func (g *Gateway) stopListeners(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
-func (g *Gateway) serverConfig(cfg *config.Listener) http1.ServerConfig {
-	return http1.ServerConfig{
+// shutdown ends both servers of the listener side by side: clients of HTTP/2 are told which of their requests count.
+func (l *listener) shutdown(ctx context.Context) error {
+	other := make(chan error, 1)
+	go func() { other <- l.http2.Shutdown(ctx) }()
+	return errors.Join(l.server.Shutdown(ctx), <-other)
+}
+
+func (g *Gateway) http2Config(cfg *config.Listener) http2.ServerConfig {
+	return http2.ServerConfig{
 		Name: cfg.Name,
+		Limits: http2.Limits{
+			HeaderBytes: int(cfg.Limits.HeaderBytes), HeaderCount: cfg.Limits.HeaderCount, URIBytes: int(cfg.Limits.URIBytes),
+			BodyBytes: int64(cfg.Limits.BodyBytes), Streams: cfg.Limits.Streams,
+		},
+		Timeouts: http2.Timeouts{
+			Header: orNone(cfg.Timeouts.Header), Body: orNone(cfg.Timeouts.Body),
+			Idle: orNone(cfg.Timeouts.Idle), Write: orNone(cfg.Timeouts.Write), MaxAge: orNone(cfg.Timeouts.ConnectionAge),
+		},
+		TrustedProxies: cfg.TrustedProxies,
+		OnRefused:      g.server.refused,
+		Logger:         g.logger.With("listener", cfg.Name),
+	}
+}
+
+func (g *Gateway) serverConfig(l *listener) http1.ServerConfig {
+	cfg := &l.config
+	return http1.ServerConfig{
+		HTTP2: l.http2.ServeConn,
+		Name:  cfg.Name,
 		Limits: http1.Limits{
 			HeaderBytes: int(cfg.Limits.HeaderBytes), HeaderCount: cfg.Limits.HeaderCount, URIBytes: int(cfg.Limits.URIBytes),
 			BodyBytes: int64(cfg.Limits.BodyBytes), Connections: cfg.Limits.Connections,

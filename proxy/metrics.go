@@ -149,8 +149,8 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.checks, float64(made-failed), "good")
 	counter(c.checks, float64(failed), "failed")
 	for _, l := range st.Listeners {
-		gauge(c.connections, float64(l.Stats.Open), l.Name)
-		gauge(c.parked, float64(l.Stats.Parked), l.Name)
+		gauge(c.connections, float64(l.Stats.Open+l.HTTP2.Open), l.Name)
+		gauge(c.parked, float64(l.Stats.Parked+l.HTTP2.Parked), l.Name)
 	}
 	c.gateway.statusMu.Lock()
 	dropped := c.gateway.log.Dropped()

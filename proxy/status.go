@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-gateway/sluice/config"
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol/http1"
+	"github.com/sluice-gateway/sluice/protocol/http2"
 	"github.com/sluice-gateway/sluice/proxy/upstream"
 )
 
@@ -44,7 +45,9 @@ type RouteStatus struct {
 // ListenerStatus is one address that takes traffic.
 type ListenerStatus struct {
 	Name, Address string
-	Stats         http1.Stats
+	// Stats are of its connections of HTTP/1.1, HTTP2 of those of HTTP/2.
+	Stats http1.Stats
+	HTTP2 http2.Stats
 }
 
 // Status collects everything.
@@ -71,7 +74,7 @@ func (g *Gateway) Status() Status {
 	g.statusMu.Lock()
 	defer g.statusMu.Unlock()
 	for _, l := range g.listeners {
-		st.Listeners = append(st.Listeners, ListenerStatus{Name: l.config.Name, Address: l.socket.Addr().String(), Stats: l.server.Stats()})
+		st.Listeners = append(st.Listeners, ListenerStatus{Name: l.config.Name, Address: l.socket.Addr().String(), Stats: l.server.Stats(), HTTP2: l.http2.Stats()})
 	}
 	slices.SortFunc(st.Listeners, func(a, b ListenerStatus) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address))

@@ -54,6 +54,9 @@ func components() proxy.Components {
 			"http1": upstream.HTTP1(),
 			"https": upstream.HTTP1(),
 			"dubbo": upstream.Dubbo(),
+			"h2c":   upstream.HTTP2(false),
+			"grpc":  upstream.HTTP2(false), // what gRPC's instances call it in registries
+			"h2":    upstream.HTTP2(true),
 		},
 	}
 }

@@ -24,6 +24,9 @@ type ServerConfig struct {
 	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded fields are believed. From all others these fields are
 	// dropped.
 	TrustedProxies []netip.Prefix
+	// HTTP2, if set, takes the connections whose clients speak HTTP/2, by ALPN or by prior knowledge, with what was read of
+	// them; they are not the Server's any more. It returns when it is done with the goroutine.
+	HTTP2 func(nc net.Conn, alreadyRead []byte)
 	// OnRefused, if set, is told of each request that was answered without the Handler because it is malformed or over a
 	// limit, for metrics and logs. req holds what could be read of it, with Peer always set, until the call returns.
 	OnRefused func(req *protocol.Request, e *protocol.Error)

@@ -56,6 +56,10 @@ func (c *conn) serve() {
 		c.close()
 		return
 	}
+	if cfg := c.srv.settings.Load(); c.fresh && c.tls != nil && c.http2(cfg) {
+		c.handOver(cfg) // before it says anything
+		return
+	}
 	for {
 		switch c.await() {
 		case awaitParked:
@@ -63,6 +67,12 @@ func (c *conn) serve() {
 		case awaitEnded:
 			c.close()
 			return
+		}
+		if c.fresh {
+			if cfg := c.srv.settings.Load(); c.tls == nil && c.http2(cfg) {
+				c.handOver(cfg)
+				return
+			}
 		}
 		c.fresh = false
 		x := c.srv.newExchange(c)

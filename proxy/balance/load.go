@@ -31,6 +31,7 @@ type Load struct {
 
 	requests atomic.Uint64
 	failures atomic.Uint64
+	total    atomic.Int64 // nanoseconds that all answers took which were no failures
 
 	adaptive atomic.Pointer[gradient] // nil until a limit is asked for
 	reported atomic.Pointer[reported] // nil until it has reported its load
@@ -62,9 +63,13 @@ func (l *Load) End() { l.inflight.Add(-1) }
 
 // Observe records the latency, in nanoseconds, of an answer's head.
 func (l *Load) Observe(now, latency int64) {
-	if latency < 1 {
-		latency = 1
-	}
+	latency = max(latency, 1)
+	l.total.Add(latency)
+	l.charge(now, latency)
+}
+
+// charge makes what an answer cost part of the price.
+func (l *Load) charge(now, latency int64) {
 	sample := float64(latency)
 	old := math.Float64frombits(l.cost.Load())
 	stamp := l.stamp.Load()
@@ -82,7 +87,7 @@ func (l *Load) Observe(now, latency int64) {
 // instance asked for, or 0.
 func (l *Load) Fail(now, latency, retryAfter int64) {
 	l.failures.Add(1)
-	l.Observe(now, max(latency, failureCost, min(retryAfter, maxFailureCost)))
+	l.charge(now, max(latency, failureCost, min(retryAfter, maxFailureCost)))
 }
 
 // Set raises or takes back reasons not to pick the instance.
@@ -111,6 +116,11 @@ func (l *Load) Requests() uint64 { return l.requests.Load() }
 
 // Failures counts the calls of Fail.
 func (l *Load) Failures() uint64 { return l.failures.Load() }
+
+// answered is how many requests have come to an answer that was no failure, give or take those that are being answered.
+func (l *Load) answered() uint64 {
+	return l.requests.Load() - l.failures.Load() - uint64(max(l.inflight.Load(), 0))
+}
 
 // Latency is the peak EWMA as it stands at now, or 0 if nothing was ever observed.
 func (l *Load) Latency(now int64) time.Duration {
@@ -142,7 +152,11 @@ func (l *Load) byLatency(now int64, share float64) price {
 	// The floor keeps the queue's length in the comparison when the memory of latency has faded to nothing.
 	const floor = float64(50 * time.Microsecond)
 	faded := fade(now - stamp)
-	return price{max(math.Float64frombits(l.cost.Load()), floor*faded) * (inflight + share), faded * share}
+	latency := math.Float64frombits(l.cost.Load())
+	if least := floor * faded; latency < least { // max minds NaN, and takes several times as long
+		latency = least
+	}
+	return price{latency * (inflight + share), faded * share}
 }
 
 // byQueue is the price of requests in flight.
@@ -152,6 +166,9 @@ func (l *Load) byQueue(share float64) price { return price{float64(l.inflight.Lo
 func decay(dt int64) float64 { return 1 / fade(dt) }
 
 func fade(dt int64) float64 {
-	x := max(float64(dt)/tau, 0)
+	if dt <= 0 {
+		return 1
+	}
+	x := float64(dt) * (1 / tau)
 	return 1 + x*(1+x*(0.5+x*(1.0/6)))
 }

@@ -10,6 +10,7 @@ type Pool struct {
 	turn    atomic.Uint64 // the round robin's place
 	ignored atomic.Uint32
 	phase   atomic.Uint64 // where this gateway's weighted turns begin; 0: not drawn yet
+	spill   atomic.Uint64 // float64 bits: what the last picker with zones had found out about its own zone
 
 	source *rand.PCG // instead of the runtime's generator, for a simulation that can be repeated
 }

@@ -167,3 +167,22 @@ func TestSimulationRepeats(t *testing.T) {
 		}
 	}
 }
+
+// TestZonesUnderLoad: with gateways in every zone requests stay where they come in, and with all gateways in one zone the
+// others take their part of the work, though nobody has told the gateways who is where.
+func TestZonesUnderLoad(t *testing.T) {
+	for _, policy := range []string{"peakEWMA", "roundRobin"} {
+		s := short(simulation{hosts: hosts(18), gateways: 6, util: 0.75, zones: []string{"a", "b", "c"}, home: []string{"a", "b", "c"}}, policy)
+		everywhere := s.run(t)
+		if everywhere.abroad > 0.03 {
+			t.Errorf("%s: %.3f of the requests went to other zones, without need", policy, everywhere.abroad)
+		}
+		s.home, s.warmup, s.measured = []string{"a"}, 8*time.Second, 3*time.Second
+		one := s.run(t)
+		t.Logf("%s: gateways everywhere %.3f abroad, p99 %v; in one zone %.3f abroad, p99 %v", policy, everywhere.abroad, everywhere.quantile(0.99), one.abroad, one.quantile(0.99))
+		if one.abroad < 0.5 {
+			t.Errorf("%s: %.3f of the requests went to other zones, where two thirds of the targets are", policy, one.abroad)
+		}
+		within(t, policy, one, 5*everywhere.quantile(0.99))
+	}
+}

@@ -21,6 +21,8 @@ type simulation struct {
 	weights   []float64     // 1 each if nil
 	slowStart time.Duration
 	seed      uint64
+	zones     []string // of the hosts, in turns; none: no zones
+	home      []string // zones of the gateways, in turns
 }
 
 // simHost is one instance.
@@ -39,6 +41,7 @@ type outcome struct {
 	shares    []float64
 	latencies []int64 // sorted; of answers that are no failures
 	failed    float64 // of all
+	abroad    float64 // of all: sent to another zone than the gateway's
 	rush      float64 // the most that the host which joins had at once in its first second, over the mean of the others
 }
 
@@ -150,6 +153,9 @@ func (s simulation) run(t testing.TB) outcome {
 			if s.weights != nil {
 				target.Weight = s.weights[i]
 			}
+			if len(s.zones) > 0 {
+				target.Zone = s.zones[i%len(s.zones)]
+			}
 			if h := s.hosts[i]; s.policy == "orca" && !h.fails && h.joins == 0 {
 				// It has reported before.
 				target.Load.Report(-blackout, float64(h.workers)*1e9/h.mean/workFactor, 1, 0)
@@ -164,7 +170,11 @@ func (s simulation) run(t testing.TB) outcome {
 func (r *simRun) compile(t testing.TB) {
 	r.pickers = r.pickers[:0]
 	for g := range r.views {
-		p, err := New(Config{Policy: r.policy, SlowStart: r.slowStart}, r.views[g][:r.present], r.pools[g])
+		cfg := Config{Policy: r.policy, SlowStart: r.slowStart}
+		if len(r.home) > 0 {
+			cfg.Zone = r.home[g%len(r.home)]
+		}
+		p, err := New(cfg, r.views[g][:r.present], r.pools[g])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,6 +241,7 @@ func (r *simRun) simulate(t testing.TB, gap float64) {
 		r.out.shares[i] /= counted
 	}
 	r.out.failed /= counted
+	r.out.abroad /= counted
 	slices.Sort(r.out.latencies)
 }
 
@@ -295,6 +306,9 @@ func (r *simRun) answer(e simEvent) {
 		return
 	}
 	r.out.shares[e.host]++
+	if len(r.home) > 0 && r.home[int(e.gateway)%len(r.home)] != r.zones[int(e.host)%len(r.zones)] {
+		r.out.abroad++
+	}
 	if h.fails {
 		r.out.failed++
 	} else {

@@ -40,6 +40,7 @@ func columns() []column {
 		{"fails fast", "one of 20 hosts answers within 0.5 ms, with failures; 70 % load, 2 gateways: requests that fail", simulation{hosts: failing, gateways: 2, util: 0.7}, func(o outcome) string { return fmt.Sprintf("%.2f %%", 100*o.failed) }},
 		{"rush", "a host joins 19 others at 85 % load, 20 gateways: the most requests it has at once in its first second, over the mean of the others", simulation{hosts: joining, gateways: 20, util: 0.85}, func(o outcome) string { return fmt.Sprintf("%.1fx", o.rush) }},
 		{"with slow start", "the same, with a slow start of 10 s", simulation{hosts: joining, gateways: 20, util: 0.85, slowStart: 10 * time.Second}, func(o outcome) string { return fmt.Sprintf("%.1fx", o.rush) }},
+		{"one zone of 3", "18 hosts in three zones and 6 gateways that are all in one of them and do not know it, 75 % load", simulation{hosts: hosts(18), gateways: 6, util: 0.75, zones: []string{"a", "b", "c"}, home: []string{"a"}}, p99},
 	}
 }
 

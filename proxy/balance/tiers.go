@@ -19,11 +19,13 @@ const (
 // tiers divides requests among groups of targets, by what each can carry, and leaves the choice within a group to the policy.
 type tiers struct {
 	set
-	cfg     Config
-	groups  []group
-	pickers []Picker
-	cuts    []atomic.Uint32
-	shared  atomic.Int64 // when the cuts were worked out
+	cfg      Config
+	groups   []group
+	pickers  []Picker
+	cuts     []atomic.Uint32
+	shared   atomic.Int64 // when the cuts were worked out
+	sharing  atomic.Bool  // somebody works them out
+	pressure pressure
 }
 
 func newTiers(cfg *Config, targets []Target, groups []group, pool *Pool) *tiers {
@@ -43,6 +45,7 @@ func newTiers(cfg *Config, targets []Target, groups []group, pool *Pool) *tiers 
 		}
 		t.pickers[g] = newPolicy(cfg, members, pool, at)
 	}
+	t.pressure.spill.Store(pool.spill.Load())
 	return t
 }
 
@@ -58,7 +61,7 @@ func (t *tiers) Pick(c Choice) int {
 // pick chooses the group: at random or, so that a key stays where it is, by the key.
 func (t *tiers) pick(c *Choice) int {
 	if at := t.shared.Load(); (c.Now-at >= reshare || c.Now < at || at == 0) && t.shared.CompareAndSwap(at, max(c.Now, 1)) {
-		t.share()
+		t.share(c.Now)
 	}
 	var r uint32
 	if c.Keyed {
@@ -97,7 +100,19 @@ type capacity struct {
 }
 
 // share works out the cuts: a random number below cut g, and not below the cut before it, is for group g.
-func (t *tiers) share() {
+func (t *tiers) share(now int64) {
+	if !t.sharing.CompareAndSwap(false, true) {
+		return
+	}
+	defer t.sharing.Store(false)
+	if t.groups[0].local {
+		alike := 1
+		for alike < len(t.groups) && t.groups[alike].level == t.groups[0].level {
+			alike++
+		}
+		t.pressure.look(now, t.loads, t.groups[0], t.groups[1:alike])
+		t.pool.spill.Store(t.pressure.spill.Load())
+	}
 	var parts [maxLevels * maxZones]float64
 	t.parts(parts[:len(t.groups)])
 	sum := 0.0
@@ -171,40 +186,46 @@ func byLevel(whole *[maxLevels]capacity) (parts [maxLevels]float64) {
 
 // zones divides a level's requests among its zones, of which the first is the gateway's own if local is true. That one gets
 // all of them, unless its part of the service is smaller than its part of the service's requests: then what is too much for
-// it goes to the zones that have more than they need.
+// it goes to the zones that have more than they need. When it is under strain all the same, it gets less, down to what
+// would be its part if there were no zones.
 func (t *tiers) zones(groups []capacity, parts []float64, whole capacity, local bool) {
+	panics := t.pool.Ignored()&doubtful != 0
+	for g := range groups {
+		if whole.available == 0 || panics {
+			parts[g] = groups[g].total / whole.total
+		} else {
+			parts[g] = groups[g].available / whole.available
+		}
+	}
 	least := t.cfg.ZoneMinimum
 	if least == 0 {
 		least = zoneMinimum
 	}
-	for g := range groups {
-		switch {
-		case whole.available == 0 || t.pool.Ignored()&doubtful != 0:
-			parts[g] = groups[g].total / whole.total
-		default:
-			parts[g] = groups[g].available / whole.available
-		}
-	}
-	if !local || len(groups) == 1 || whole.count < least || whole.available == 0 || t.pool.Ignored()&doubtful != 0 {
+	if !local || len(groups) == 1 || whole.count < least || whole.available == 0 || panics {
 		return
 	}
 	traffic := t.cfg.ZoneTraffic
 	if traffic == 0 {
 		traffic = 1 / float64(len(groups))
 	}
-	own := min(1, parts[0]/traffic)
+	// What the others can do beyond what comes in there.
 	need, spare := (1-traffic)/float64(len(groups)-1), 0.0
-	for g := 1; g < len(parts); g++ {
-		parts[g] = max(0, parts[g]-need)
-		spare += parts[g]
+	for _, part := range parts[1:] {
+		spare += max(0, part-need)
 	}
+	alike, own := parts[0], min(1, parts[0]/traffic)
 	if spare == 0 {
 		own = 1
 	}
-	parts[0] = own
-	for g := 1; g < len(parts); g++ {
+	spill := t.pressure.value() * (own - alike)
+	for g, part := range parts[1:] {
+		parts[g+1] = 0
 		if spare > 0 {
-			parts[g] *= (1 - own) / spare
+			parts[g+1] = (1 - own) * max(0, part-need) / spare
+		}
+		if alike < 1 {
+			parts[g+1] += spill * part / (1 - alike)
 		}
 	}
+	parts[0] = own - spill
 }

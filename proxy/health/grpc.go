@@ -3,6 +3,8 @@ package health
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 
@@ -23,17 +25,51 @@ type grpcProbe struct {
 	dial dialer
 }
 
+// secured is TLS where the name in the certificate need not be the authority, which gRPC's own insists on.
+type secured struct {
+	credentials.TransportCredentials
+	cfg *tls.Config
+}
+
+// Info implements credentials.TransportCredentials.
+func (s secured) Info() credentials.ProtocolInfo {
+	info := s.TransportCredentials.Info()
+	info.ServerName = ""
+	return info
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (s secured) ClientHandshake(ctx context.Context, _ string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	c := tls.Client(conn, s.cfg)
+	if err := c.HandshakeContext(ctx); err != nil {
+		return nil, nil, err
+	}
+	if c.ConnectionState().NegotiatedProtocol != "h2" {
+		return nil, nil, errors.New("the server does not speak HTTP/2")
+	}
+	return c, credentials.TLSInfo{
+		State: c.ConnectionState(), CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
+	}, nil
+}
+
 // probe implements prober.
 func (p *grpcProbe) probe(ctx context.Context, s *Subject) error {
 	secrets := insecure.NewCredentials()
-	if cfg := p.rule.tlsFor(s); cfg != nil {
-		secrets = credentials.NewTLS(cfg) // adds its protocol, h2
+	if cfg := p.rule.tlsFor(s, "h2"); cfg != nil {
+		secrets = secured{credentials.NewTLS(cfg), cfg}
 	}
 	address := p.rule.address(s)
 	conn, err := grpc.NewClient("passthrough:///"+address,
 		grpc.WithTransportCredentials(secrets),
 		grpc.WithAuthority(cmp.Or(p.rule.check.Host, address)),
-		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) { return p.dial(ctx, "tcp", address) }),
+		grpc.WithContextDialer(func(dialling context.Context, address string) (net.Conn, error) {
+			conn, err := p.dial(dialling, "tcp", address)
+			if err == nil {
+				// A server that takes nothing would hold up even the client's farewell.
+				context.AfterFunc(ctx, func() { _ = conn.Close() })
+			}
+			return conn, err
+		}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		grpc.WithMaxHeaderListSize(maxHead), grpc.WithUserAgent(agent),
 		grpc.WithDisableRetry(), grpc.WithDisableServiceConfig(),
@@ -44,6 +80,9 @@ func (p *grpcProbe) probe(ctx context.Context, s *Subject) error {
 	defer conn.Close()
 	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: p.rule.check.Service})
 	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		switch st, _ := status.FromError(err); st.Code() {
 		case codes.NotFound:
 			return fmt.Errorf("the server's health service does not know %q", p.rule.check.Service)

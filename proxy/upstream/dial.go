@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/sluice-gateway/sluice/config"
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol/dubbo"
 	"github.com/sluice-gateway/sluice/protocol/http1"
+	"github.com/sluice-gateway/sluice/protocol/http2"
 	"github.com/sluice-gateway/sluice/proxy/balance"
 )
 
@@ -39,6 +41,34 @@ type http1Client struct{ *http1.Client }
 
 // Close implements Client; nothing has to be waited for.
 func (c http1Client) Close(context.Context) error { return c.Client.Close() }
+
+// HTTP2 speaks HTTP/2: with TLS if secure or the service says so, and by prior knowledge otherwise.
+func HTTP2(secure bool) Dialer {
+	return Dialer{Dial: func(endpoint *discovery.Endpoint, s *Settings, _ *balance.Load) Client {
+		cfg := http2.ClientConfig{
+			Address: endpoint.ID, TLS: s.TLSConfig,
+			MaxConnections: s.Connections.Max, MaxPending: s.Connections.Pending,
+			IdleTimeout: s.Connections.Idle, MaxAge: s.Connections.Age, PingInterval: pingInterval,
+			ConnectTimeout: s.Timeouts.Connect, ResponseTimeout: s.Timeouts.Response, BodyIdleTimeout: s.Timeouts.Idle,
+			PreserveHost: s.PreserveHost,
+		}
+		if cfg.MaxPending == 0 {
+			cfg.MaxPending = -1 // the document's 0 lets none wait; the client's has no bound
+		}
+		if cfg.TLS == nil && secure {
+			cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		return http2Client{http2.NewClient(cfg)}
+	}}
+}
+
+type http2Client struct{ *http2.Client }
+
+// Close implements Client; requests that run end by themselves.
+func (c http2Client) Close(context.Context) error { return c.Client.Close() }
+
+// pingInterval is the silence on a connection with requests after which the instance is asked whether it lives.
+const pingInterval = 10 * time.Second
 
 // Dubbo speaks the dubbo protocol. A provider's announcement of its stop reaches the balancer.
 func Dubbo() Dialer {
