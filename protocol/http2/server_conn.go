@@ -259,6 +259,8 @@ func (c *serverConn) park(limit time.Duration) error {
 	if quiet && c.srv.parker != nil && c.sock.Parkable() && c.in == nil {
 		c.stopWriter()
 		c.out, c.spare = nil, nil
+		c.enc.Trim()
+		c.decoder.Trim()
 		c.mu.Unlock()
 		until := int64(0)
 		if limit > 0 {

@@ -32,7 +32,7 @@ type Decoder struct {
 	maximum int // what a size update may ask for
 	field   Field
 	scratch []byte
-	intern  [internSlots]string
+	intern  *[internSlots]string // nil until needed
 	seed    maphash.Seed
 }
 
@@ -48,6 +48,9 @@ func NewDecoder(maximum int) *Decoder {
 	d.table.limit = maximum
 	return d
 }
+
+// Trim gives up memory that an idle connection does not need. The table stays.
+func (d *Decoder) Trim() { d.intern, d.scratch = nil, nil }
 
 // Decode decodes one whole block. Strings of literals that are not indexed are put into the arena. An error means that
 // nothing that follows on the connection can be decoded.
@@ -168,6 +171,9 @@ func (d *Decoder) keep(raw []byte, index bool, a *protocol.Arena) string {
 		return a.String(raw)
 	case len(raw) > internLength:
 		return string(raw)
+	}
+	if d.intern == nil {
+		d.intern = new([internSlots]string)
 	}
 	slot := &d.intern[maphash.Bytes(d.seed, raw)%internSlots]
 	if *slot != string(raw) {

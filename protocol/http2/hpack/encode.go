@@ -16,7 +16,7 @@ type Encoder struct {
 	table   table
 	seed    maphash.Seed
 	index   [indexSlots]uint32 // positions plus one of inserted fields, by hash
-	seen    [seenSlots]uint32  // see met
+	seen    *[seenSlots]uint32 // see met; nil until needed
 	lowered []byte
 
 	maximum int  // what we are willing to use
@@ -52,6 +52,9 @@ func (e *Encoder) SetPeerLimit(n uint32) {
 	e.resized = true
 	e.table.setLimit(limit)
 }
+
+// Trim gives up memory that an idle connection does not need. The table stays.
+func (e *Encoder) Trim() { e.seen, e.lowered = nil, nil }
 
 // Begin appends what has to stand at the start of a block.
 func (e *Encoder) Begin(dst []byte) []byte {
@@ -209,6 +212,9 @@ func (e *Encoder) field(dst []byte, static uint8, name, value string) []byte {
 // met reports whether a field of such a hash came by not long ago, and remembers it: each hash has two places, of which the
 // first holds the newer one.
 func (e *Encoder) met(h uint64) bool {
+	if e.seen == nil {
+		e.seen = new([seenSlots]uint32)
+	}
 	mark := uint32(h>>24) | 1
 	pair := e.seen[h%(seenSlots/2)*2:][:2]
 	if pair[0] == mark || pair[1] == mark {
