@@ -177,7 +177,7 @@ func TestZonesUnderLoad(t *testing.T) {
 		if everywhere.abroad > 0.03 {
 			t.Errorf("%s: %.3f of the requests went to other zones, without need", policy, everywhere.abroad)
 		}
-		s.home, s.warmup, s.measured = []string{"a"}, 8*time.Second, 3*time.Second
+		s.home, s.warmup, s.measured = []string{"a"}, 14*time.Second, 3*time.Second
 		one := s.run(t)
 		t.Logf("%s: gateways everywhere %.3f abroad, p99 %v; in one zone %.3f abroad, p99 %v", policy, everywhere.abroad, everywhere.quantile(0.99), one.abroad, one.quantile(0.99))
 		if one.abroad < 0.5 {
