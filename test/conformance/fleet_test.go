@@ -45,8 +45,10 @@ func newFleet(t testing.TB, w writer, service string, size int) *fleet {
 	return f
 }
 
-// patiently repeats a write until the registry takes it, as clients of registries do.
+// patiently repeats a write until the registry takes it, as clients of registries do, but not for ever.
 func patiently(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for {
 		try, cancel := context.WithTimeout(ctx, 3*time.Second)
 		err := do(try)

@@ -23,8 +23,8 @@ func TestEventLatency(t *testing.T) {
 	each(t, func(t *testing.T, k *kind) {
 		st := setStage(t, k.shared(t), "")
 		began := time.Now()
-		t.Run("instances", func(t *testing.T) { firstRequests(t, st) })
-		t.Run("names", func(t *testing.T) { newNames(t, st) })
+		firstRequests(st)
+		newNames(st)
 		st.load.wantNoFailure(t)
 		stale, what := st.fleet.stale(began)
 		t.Logf("longest stale %v: %s", stale.Round(time.Millisecond), what)
@@ -57,8 +57,9 @@ func allowedName(k *kind) time.Duration {
 // apart is the time between two events: changes of one service that come faster are merged, at most ten a second.
 const apart = 250 * time.Millisecond
 
-func firstRequests(t *testing.T, st *stage) {
-	ctx := settledContext(t)
+func firstRequests(st *stage) {
+	st.Helper()
+	ctx := st.Context()
 	var samples []time.Duration
 	for range events() {
 		m, err := st.fleet.join(ctx)
@@ -68,21 +69,22 @@ func firstRequests(t *testing.T, st *stage) {
 		time.Sleep(apart)
 	}
 	text, p99 := percentiles(samples)
-	results.note(t, "events", "a new instance's first request", st.bed.kind.name, text)
+	results.note(st, "events", "a new instance's first request", st.bed.kind.name, text)
 	if limit := allowed(st.bed.kind); full() && !raceEnabled && p99 > limit {
-		t.Errorf("p99 is %v, more than %v", p99, limit)
+		st.Errorf("p99 is %v, more than %v", p99, limit)
 	}
 }
 
-func newNames(t *testing.T, st *stage) {
-	ctx := settledContext(t)
+func newNames(st *stage) {
+	st.Helper()
+	ctx := st.Context()
 	var samples []time.Duration
 	for n := range max(5, events()/10) {
 		service := strings.ToLower(st.bed.named(fmt.Sprintf("fresh-%d", n)))
-		f := newFleet(t, st.bed.writer, service, 1)
+		f := newFleet(st, st.bed.writer, service, 1)
 		m := f.registered()[0]
 		var answer string
-		until(t, "the new service answers", func() string { return answer }, func() bool {
+		until(st, "the new service answers", func() string { return answer }, func() bool {
 			code, body, err := st.gateway.get(ctx, "/any/"+service)
 			answer = fmt.Sprint(code, string(body), err)
 			return code == http.StatusOK
@@ -91,9 +93,9 @@ func newNames(t *testing.T, st *stage) {
 		samples = append(samples, max(0, f.untilAsked(m).Sub(m.came)))
 	}
 	text, p99 := percentiles(samples)
-	results.note(t, "events", "a new service's first request", st.bed.kind.name, text)
+	results.note(st, "events", "a new service's first request", st.bed.kind.name, text)
 	if limit := allowedName(st.bed.kind); full() && !raceEnabled && p99 > limit {
-		t.Errorf("p99 is %v, more than %v", p99, limit)
+		st.Errorf("p99 is %v, more than %v", p99, limit)
 	}
 }
 

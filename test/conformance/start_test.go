@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"testing"
@@ -119,12 +118,4 @@ services:
 	t.Logf("longest stale: %s", what)
 	results.note(t, "migration", "Eureka to Nacos, instance by instance", "both",
 		fmt.Sprintf("%d of %d failed; stale %s", len(st.load.failures), st.load.total, brisk(stale)))
-}
-
-// settledContext bounds a measurement.
-func settledContext(t testing.TB) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
-	t.Cleanup(cancel)
-	return ctx
 }
