@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -14,16 +13,17 @@ import (
 	"sync"
 	"testing"
 
-	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/h2c"
-
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
 // h2cServer is an instance that speaks HTTP/2 by prior knowledge, and HTTP/1.1.
 func h2cServer(t *testing.T, h http.Handler) string {
 	t.Helper()
-	s := httptest.NewServer(h2c.NewHandler(h, &http2.Server{}))
+	s := httptest.NewUnstartedServer(h)
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
 }
@@ -31,7 +31,8 @@ func h2cServer(t *testing.T, h http.Handler) string {
 // overH2C is a client that speaks HTTP/2 by prior knowledge over one connection.
 func overH2C(t *testing.T) *http.Client {
 	t.Helper()
-	transport := &http2.Transport{AllowHTTP: true, DialTLSContext: dialPlain}
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
@@ -182,8 +183,4 @@ func TestPrefaceInPieces(t *testing.T) {
 		}
 		_ = c.Close()
 	}
-}
-
-func dialPlain(ctx context.Context, network, address string, _ *tls.Config) (net.Conn, error) {
-	return (&net.Dialer{}).DialContext(ctx, network, address)
 }

@@ -73,7 +73,7 @@ func TestTLS(t *testing.T) {
 	}()
 	defer func() {
 		_ = l.Close()
-		for range seen { //nolint:revive // until the server has ended
+		for range seen { // until the server has ended
 		}
 	}()
 	clientCert, clientKey := selfSigned(t, folder, "client.test")

@@ -14,8 +14,8 @@ var errGivenUp = errors.New("another try was quicker")
 // tryContext is the context of one of two tries: it ends with the request's own, or when the try is given up, which its
 // client must notice at once.
 type tryContext struct {
-	context.Context
-	end context.CancelCauseFunc
+	context.Context //nolint:containedctx // it is one
+	end             context.CancelCauseFunc
 
 	mu    sync.Mutex
 	over  bool
