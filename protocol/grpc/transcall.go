@@ -1,0 +1,186 @@
+package grpc
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/protocol/grpc/httprule"
+)
+
+// call is one request's way through a Transcoder: memory that the next one uses again. It is given back when the answer's
+// body is closed.
+type call struct {
+	t *Transcoder
+	*binding
+	captures []httprule.Capture
+	writer   writer
+	// Of the request, whose fields are the call's by the time they are needed; a stream's messages are made by the goroutine
+	// that sends them, so what they take is kept apart from the request's arena.
+	accept, mediaType, rawQuery string
+	arena                       protocol.Arena
+
+	budget int // of a search for what is wrong
+
+	raw   []byte         // the request's body
+	frame []byte         // the request's message, as it is sent
+	sent  protocol.Bytes // the body that sends it
+	in    jsonStream     // the body of a stream
+
+	answers messages
+	out     []byte // the answer as JSON
+	inner   protocol.Body
+}
+
+// serve makes the call.
+func (c *call) serve(ctx context.Context, req *protocol.Request, target protocol.Handler) (*protocol.Response, error) {
+	if err := ApplyTimeout(req); err != nil {
+		return nil, err
+	}
+	if e := req.Header.Value(protocol.NameContentEncoding); e != "" && !protocol.EqualFold(e, identityEncoding) {
+		return nil, &protocol.Error{Status: 415, Code: protocol.CodeUnsupported, Message: "a body with a content-encoding cannot be turned into a gRPC message", NotSent: true}
+	}
+	c.accept, c.mediaType, c.rawQuery = req.Header.Value(protocol.NameAccept), req.Header.Value(protocol.NameContentType), req.RawQuery
+	body := protocol.Body(&c.sent)
+	if c.desc.IsStreamingClient() {
+		c.in.begin(c, req)
+		body = &c.in
+	} else {
+		if err := c.read(req); err != nil {
+			return nil, err
+		}
+		var err error
+		if c.frame, err = c.encode(c.frame[:0], c.raw, "body"); err != nil {
+			return nil, err
+		}
+		c.sent.SetBytes(c.frame)
+	}
+	if err := PassTimeout(req); err != nil {
+		return nil, err
+	}
+	resp, err := c.send(ctx, req, body, target)
+	if err != nil {
+		return nil, err
+	}
+	return c.answer(req, resp)
+}
+
+// send gives the target a gRPC request, and the layers above the one they know.
+func (c *call) send(ctx context.Context, req *protocol.Request, body protocol.Body, target protocol.Handler) (*protocol.Response, error) {
+	method, path, query, has, was, length := req.Method, req.Path, req.RawQuery, req.HasQuery, req.Body, req.ContentLength
+	defer func() {
+		req.Method, req.Path, req.RawQuery, req.HasQuery, req.Body, req.ContentLength = method, path, query, has, was, length
+	}()
+	req.Method, req.Path, req.RawQuery, req.HasQuery = "POST", c.path, "", false
+	req.Body, req.ContentLength = body, protocol.UnknownLength
+	h := &req.Header
+	for i := h.Len() - 1; i >= 0; i-- {
+		switch h.At(i).ID() {
+		case protocol.NameAccept, protocol.NameAcceptEncoding, protocol.NameExpect, protocol.NameContentEncoding, protocol.NameLastEventID:
+			h.DelAt(i) // they speak of the JSON
+		}
+	}
+	setCallHeader(h)
+	return target.Serve(ctx, req)
+}
+
+// read reads the request's body whole.
+func (c *call) read(req *protocol.Request) error {
+	c.raw = c.raw[:0]
+	if req.Body == nil {
+		return nil
+	}
+	limit := int64(c.t.route.MessageLimit)
+	if req.ContentLength > limit {
+		return protocol.ErrBodyTooLarge
+	}
+	var err error
+	if c.raw, err = protocol.ReadAll(c.raw, req.Body, limit); err != nil {
+		var known *protocol.Error
+		if errors.As(err, &known) {
+			return known
+		}
+		return &protocol.Error{Status: 400, Code: protocol.CodeBadRequest, Message: "the request's body did not arrive whole", Cause: err, NotSent: true}
+	}
+	return nil
+}
+
+// encode appends a message with its prefix. raw is the JSON of what the binding says, root names it in errors.
+func (c *call) encode(dst, raw []byte, root string) ([]byte, error) {
+	m := c.input.New()
+	if err := c.fill(m, raw, root); err != nil {
+		return dst, err
+	}
+	start := len(dst)
+	dst = append(dst, 0, 0, 0, 0, 0)
+	dst, err := proto.MarshalOptions{}.MarshalAppend(dst, m.Interface())
+	if err != nil {
+		// proto2's required fields are all that can be wrong with it now.
+		return dst[:start], &protocol.Error{Status: 400, Code: protocol.CodeBadArgument, Message: root + ": a required field is missing", Cause: err, NotSent: true}
+	}
+	n := len(dst) - start - prefixLen
+	if n > c.t.route.MessageLimit {
+		return dst[:start], protocol.ErrBodyTooLarge
+	}
+	putPrefix(dst[start:], 0, n)
+	return dst, nil
+}
+
+// fill sets the fields of m from body, path and query.
+func (c *call) fill(m protoreflect.Message, raw []byte, root string) error {
+	if err := c.fillBody(m, raw, root); err != nil {
+		return err
+	}
+	for i, fields := range c.vars {
+		if err := setText(m, fields, c.captures[i].Value, "path."+c.captures[i].Path); err != nil {
+			return err
+		}
+	}
+	if c.body == bodyAll {
+		return nil
+	}
+	return c.query(m, c.rawQuery, &c.arena, c.t.route.JSON.IgnoreUnknown)
+}
+
+// release gives back what the call holds. Nothing of it may be in use any more.
+func (c *call) release() {
+	c.answers.release()
+	c.in.release()
+	for _, b := range []*[]byte{&c.raw, &c.frame, &c.out} {
+		if protocol.Poisoning {
+			for i := range *b {
+				(*b)[i] = '#'
+			}
+		}
+		if cap(*b) > keptBuffer {
+			*b = nil
+		}
+	}
+	c.sent.SetBytes(nil)
+	c.captures = c.captures[:0]
+	c.arena.Reset()
+	c.binding, c.inner, c.accept, c.mediaType, c.rawQuery = nil, nil, "", "", ""
+	c.t.calls.Put(c)
+}
+
+// streamFormat says how a stream of answers is written, by what the client accepts. Quality values are
+// not weighed: who accepts several forms is served with the first of them.
+func streamFormat(accept string) format {
+	for one := range strings.SplitSeq(accept, ",") {
+		mediaType, _, _ := strings.Cut(one, ";")
+		mediaType = strings.Trim(mediaType, " \t")
+		switch {
+		case protocol.EqualFold(mediaType, eventStream):
+			return formatEvents
+		case protocol.EqualFold(mediaType, "application/json"):
+			return formatArray
+		case protocol.EqualFold(mediaType, ndjson), protocol.EqualFold(mediaType, "application/ndjson"), protocol.EqualFold(mediaType, "application/jsonl"):
+			return formatLines
+		}
+	}
+	return formatLines
+}
