@@ -64,16 +64,18 @@ func (s *Store) join(i *instance) {
 		i.outlier = e.outlier
 		svc.group.Join(i.outlier)
 	}
-	switch {
-	case svc.check != nil && e.target == nil:
+	if svc.check == nil {
+		if e.target != nil && e.checks == 0 {
+			s.checker.Remove(e.target) // nobody checks it any more
+			e.target = nil
+		}
+		return
+	}
+	e.checks++
+	if e.target == nil {
 		e.target = s.checker.Add(svc.check, subject(i), svc.name, &e.Load, func() { s.weigh(svc.key) })
-		e.checks++
-	case svc.check != nil:
+	} else {
 		s.checker.Resume(e.target, svc.check, subject(i))
-		e.checks++
-	case e.target != nil && e.checks == 0:
-		s.checker.Remove(e.target) // nobody checks it any more
-		e.target = nil
 	}
 	i.checked = e.target
 }
