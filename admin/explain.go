@@ -168,6 +168,12 @@ func destinationOf(t *proxy.ExplainedTarget) Destination {
 		Policy: t.Policy, Keyed: t.Keyed, Stuck: t.Stuck, Answered: t.Answered, Stale: t.Stale, LastChange: when(t.At), Panic: t.Ignored.String(),
 		Total: t.Total, Instances: []Instance{}, ExcludedTotal: t.ExcludedTotal, Skipped: t.Skipped,
 	}
+	if t.Hedged {
+		out.Hedge = "at p95"
+		if t.HedgeDelay > 0 {
+			out.Hedge = t.HedgeDelay.Round(10 * time.Microsecond).String()
+		}
+	}
 	if t.Registry.Name != "" {
 		out.RegistryState = t.Registry.Word()
 	}
@@ -199,9 +205,6 @@ func explainedInstance(i *upstream.InstanceView, tiers bool) Instance {
 	if tiers {
 		out.Tier = &Tier{i.Tier.Level, i.Tier.Zone, i.Tier.Local, rounded(i.TierShare)}
 	}
-	if j := i.Judged; j.Ejected {
-		out.Ejected = &Ejection{string(j.Reason), j.Detail, j.Since, j.Until, j.Times}
-	}
 	return out
 }
 
@@ -224,13 +227,13 @@ func rememberedOf(recent *telemetry.Recent, found []telemetry.Exchange) Remember
 func exchangeOf(x *telemetry.Exchange) Exchange {
 	out := Exchange{
 		RequestID: x.ID, Time: x.Start, Method: x.Method, Host: x.Host, Path: x.Path, PathCut: x.PathCut, Status: x.Status,
-		DurationMs: millis(x.Duration), Route: x.Route, Service: x.Service, Attempts: x.Attempts, Code: string(x.Code), Error: x.Err,
+		DurationMs: milliseconds(x.Duration), Route: x.Route, Service: x.Service, Attempts: x.Attempts, Code: string(x.Code), Error: x.Err,
 	}
 	for _, t := range x.Earlier {
-		out.Tries = append(out.Tries, ExchangeTry{t.Instance, t.Status, string(t.Code), millis(time.Duration(t.Nanos))})
+		out.Tries = append(out.Tries, ExchangeTry{t.Instance, t.Status, string(t.Code), milliseconds(time.Duration(t.Nanos))})
 	}
 	if x.Attempts > 0 {
-		last := ExchangeTry{Instance: x.Instance, Code: string(x.Code), Ms: millis(x.Upstream)}
+		last := ExchangeTry{Instance: x.Instance, Code: string(x.Code), Ms: milliseconds(x.Upstream)}
 		if x.Code == "" {
 			last.Status = x.Status
 		}
@@ -238,5 +241,3 @@ func exchangeOf(x *telemetry.Exchange) Exchange {
 	}
 	return out
 }
-
-func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

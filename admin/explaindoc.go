@@ -108,6 +108,8 @@ type (
 		// Unwatched is true when the next request will make the gateway ask for the instances.
 		Unwatched bool   `json:"unwatched,omitempty"`
 		Policy    string `json:"policy,omitempty"`
+		// Hedge is when a request like this one gets a second try; "at p95" while that is not known.
+		Hedge string `json:"hedge,omitempty"`
 		// Keyed is true when the request has what the policy hashes; Stuck is the instance that its cookie names.
 		Keyed      bool       `json:"keyed,omitempty"`
 		Stuck      string     `json:"stuck,omitempty"`
@@ -142,8 +144,6 @@ type (
 		Limit int64 `json:"limit,omitempty"`
 		// Tier is its place among zones and priorities, when they count.
 		Tier *Tier `json:"tier,omitempty"`
-		// Ejected says why and until when it is out.
-		Ejected *Ejection `json:"ejected,omitempty"`
 	}
 	// Tier is a group of instances that requests come to by the same rule.
 	Tier struct {
@@ -151,14 +151,6 @@ type (
 		Zone     string  `json:"zone,omitempty"`
 		Local    bool    `json:"local,omitempty"`
 		Share    float64 `json:"share"`
-	}
-	// Ejection is that of one instance.
-	Ejection struct {
-		Reason string    `json:"reason"`
-		Detail string    `json:"detail,omitempty"`
-		Since  time.Time `json:"since"`
-		Until  time.Time `json:"until"`
-		Times  int       `json:"times"`
 	}
 	// ServiceLimits are those of a service, and how full it is.
 	ServiceLimits struct {
@@ -208,7 +200,7 @@ type (
 	// ExchangeTry is one attempt.
 	ExchangeTry struct {
 		Instance string `json:"instance"`
-		// Status it was answered with, or Code that says how it failed.
+		// Status it was answered with, or Code that says how it failed. Neither means that another try was quicker.
 		Status int     `json:"status,omitempty"`
 		Code   string  `json:"code,omitempty"`
 		Ms     float64 `json:"ms"`

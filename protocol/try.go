@@ -6,8 +6,8 @@ type Try struct {
 	Instance string
 	// Nanos is the time until its answer's head, or until it failed.
 	Nanos int64
-	// Status it was answered with, or 0 when it failed.
+	// Status it was answered with, or 0.
 	Status int
-	// Code says how it failed, if it did.
+	// Code says how it failed, if it did. A try with neither was given up because another was quicker.
 	Code Code
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -36,7 +37,7 @@ func everything() *admin.Explanation {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
 	d := admin.Destination{
 		Service: "orders", Registry: "nacos", RegistryState: "stale", LastError: "no answer from 10.0.0.9:8848", Share: 0.25, Group: "g", Version: "1",
-		Subset: `version="2"`, Unfit: true, Policy: "peakEWMA", Answered: true, Stale: true, LastChange: &at, Panic: "unhealthy", Total: 102, ExcludedTotal: 3, Skipped: 2,
+		Subset: `version="2"`, Unfit: true, Policy: "peakEWMA", Answered: true, Hedge: "12ms", Stale: true, LastChange: &at, Panic: "unhealthy", Total: 102, ExcludedTotal: 3, Skipped: 2,
 		Limits:      &admin.ServiceLimits{Service: 100, Instance: 10, Queue: 5, InFlight: 7, Waiting: 1},
 		RetryBudget: &admin.ServiceRetries{Share: 0.2, MinPerSecond: 3, Left: 2.5, Granted: 4, Refused: 1},
 		Instances: []admin.Instance{
@@ -44,9 +45,13 @@ func everything() *admin.Explanation {
 				i.Chance, i.LatencyMs, i.InFlight, i.Requests, i.Failures, i.Zone, i.Limit = 0.75, 1.25, 2, 100, 3, "a", 10
 			}),
 			instance("10.0.0.2:80", func(i *admin.Instance) {
-				i.Flags, i.Draining, i.Warm = []string{"draining", "ejected", "full"}, true, 0.1
-				i.Ejected = &admin.Ejection{Reason: "consecutiveErrors", Detail: "5 errors in a row", Until: at}
-				i.Tier = &admin.Tier{Priority: 1, Zone: "a", Local: true, Share: 0.5}
+				said := fmt.Sprintf(`{
+					"flags": ["draining", "unhealthy", "ejected", "full"], "draining": true, "warm": 0.1, "health": {"failing": "status 500"},
+					"outlier": {"ejected": true, "reason": "consecutiveErrors", "detail": "5 errors in a row", "until": %q},
+					"tier": {"priority": 1, "zone": "a", "local": true, "share": 0.5}}`, at.Format(time.RFC3339))
+				if err := json.Unmarshal([]byte(said), i); err != nil {
+					panic(err)
+				}
 			}),
 		},
 	}
@@ -99,13 +104,14 @@ Service orders@nacos
   chosen        group "g", version "1"
   subset        version="2"; no instance fits, so all are used
   policy        peakEWMA; each pick is random, by chance
+  hedged        a second try after 12ms
   limits        service 7 of 100, each instance 10, 1 of 5 waiting
   retry budget  2.5 left (20.0% of requests, at least 3/s); 4 granted, 1 refused
   panic         so many instances are unhealthy that this does not count
 
   instance     chance  weight  latency  in flight  requests  failures  zone  source
   10.0.0.1:80  75.0%   1       1.25ms   2          100       3         a     nacos   at most 10 at once
-  10.0.0.2:80  0.0%    1       -        0          0         0         -     nacos   draining; ejected until 03:04:05: consecutiveErrors, 5 errors in a row; full; warming up, at 10.0%; priority 1, zone a (local): 50.0%
+  10.0.0.2:80  0.0%    1       -        0          0         0         -     nacos   draining; unhealthy: status 500; ejected until 03:04:05: consecutiveErrors, 5 errors in a row; full; warming up, at 10.0%; priority 1, zone a (local): 50.0%
   and 100 more
 
   2 entries of the registry make no sense and are skipped; status names them
@@ -134,22 +140,23 @@ func TestRememberedInWords(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.Local)
 	doc := &admin.Remembered{Size: 1024, Requests: []admin.Exchange{
 		{
-			RequestID: "abc", Time: at, Method: "GET", Host: "h", Path: "/long", PathCut: true, Status: 502, DurationMs: 12.5, Route: "orders", Service: "orders", Attempts: 5,
+			RequestID: "abc", Time: at, Method: "GET", Host: "h", Path: "/long", PathCut: true, Status: 502, DurationMs: 12.5, Route: "orders", Service: "orders", Attempts: 6,
 			Code: "upstream_reset", Error: "line\nbreak",
-			Tries: []admin.ExchangeTry{{Instance: "10.0.0.1:80", Status: 503, Ms: 1}, {Instance: "10.0.0.2:80", Code: "upstream_connect", Ms: 0.5}, {Instance: "10.0.0.3:80", Code: "upstream_reset", Ms: 3}},
+			Tries: []admin.ExchangeTry{{Instance: "10.0.0.1:80", Status: 503, Ms: 1}, {Instance: "10.0.0.2:80", Code: "upstream_connect", Ms: 0.5}, {Instance: "10.0.0.4:80", Ms: 2}, {Instance: "10.0.0.3:80", Code: "upstream_reset", Ms: 3}},
 		},
 		{Time: at, Method: "GET", Host: "h", Path: "/", Status: 404, DurationMs: 0.1},
 	}}
 	const want = `2026-01-02 03:04:05.006  502  GET h/long...
   id     abc
   route  orders, service orders
-  took   12.5ms, 5 attempts
+  took   12.5ms, 6 attempts
   code   upstream_reset
   error  line\nbreak
   try 1  10.0.0.1:80  503  1ms
   try 2  10.0.0.2:80  upstream_connect  0.5ms
+  try 3  10.0.0.4:80  late; another was quicker  2ms
          ...
-  try 5  10.0.0.3:80  upstream_reset  3ms
+  try 6  10.0.0.3:80  upstream_reset  3ms
 
 2026-01-02 03:04:05.006  404  GET h/
   route  -

@@ -62,11 +62,14 @@ func dash(s string) string {
 func remarks(i *admin.Instance) string {
 	var out []string
 	for _, f := range i.Flags {
-		if f == "ejected" && i.Ejected != nil {
-			f = fmt.Sprintf("ejected until %s: %s", i.Ejected.Until.Local().Format(time.TimeOnly), i.Ejected.Reason)
-			if i.Ejected.Detail != "" {
-				f += ", " + i.Ejected.Detail
+		if o := i.Outlier; f == "ejected" && o != nil && o.Until != nil {
+			f = fmt.Sprintf("ejected until %s: %s", o.Until.Local().Format(time.TimeOnly), o.Reason)
+			if o.Detail != "" {
+				f += ", " + o.Detail
 			}
+		}
+		if h := i.Health; f == "unhealthy" && h != nil && h.Failing != "" {
+			f += ": " + h.Failing
 		}
 		out = append(out, f)
 	}
@@ -141,7 +144,10 @@ func writeExchange(b *bytes.Buffer, x *admin.Exchange, whole bool) {
 			name = "try " + strconv.Itoa(x.Attempts)
 		}
 		outcome := try.Code
-		if outcome == "" {
+		switch {
+		case outcome == "" && try.Status == 0:
+			outcome = "late; another was quicker"
+		case outcome == "":
 			outcome = strconv.Itoa(try.Status)
 		}
 		t.row(name, try.Instance+"  "+outcome+"  "+number(try.Ms)+"ms")

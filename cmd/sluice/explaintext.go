@@ -197,6 +197,9 @@ func writeDestination(b *bytes.Buffer, d *admin.Destination) {
 	if d.Policy != "" {
 		t.row("policy", policy(d))
 	}
+	if d.Hedge != "" {
+		t.row("hedged", "a second try after "+d.Hedge)
+	}
 	if l := d.Limits; l != nil {
 		t.row("limits", limitsText(l))
 	}

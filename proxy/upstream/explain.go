@@ -10,7 +10,6 @@ import (
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
-	"github.com/sluice-gateway/sluice/proxy/outlier"
 )
 
 // The bounds of an explanation.
@@ -43,6 +42,9 @@ type Destination struct {
 	// At is when the registry told something new of the service.
 	At    time.Time
 	Tries Tries
+	// Hedged is true when late requests like this one get a second try, HedgeDelay when that begins; 0 is not known yet.
+	Hedged     bool
+	HedgeDelay time.Duration
 	// Ignored are flags that do not count now, because so many instances have them.
 	Ignored balance.Flags
 	// Keyed is true when the request has what the policy hashes.
@@ -72,8 +74,6 @@ type InstanceView struct {
 	Limit int64
 	// Chance is the part of requests like this one that would go there now, 0 to 1.
 	Chance float64
-	// Judged is what outlier ejection says of it.
-	Judged outlier.Status
 }
 
 // LimitsView is how full a service is.
@@ -106,6 +106,12 @@ func (t *Target) Explain(req *protocol.Request) Destination {
 	}
 	if svc != nil {
 		d.describe(svc, st, req)
+	}
+	if t.hedge != nil && t.hedgeable(req, st) {
+		d.Hedged, d.HedgeDelay = true, t.hedge.delay
+		if d.HedgeDelay == 0 {
+			d.HedgeDelay = st.instances[0].service.usual.late()
+		}
 	}
 	return d
 }
@@ -237,9 +243,6 @@ func (d *Destination) describe(s *Service, st *state, req *protocol.Request) {
 		if l := s.limits; l != nil && (l.rule.Adaptive || l.rule.Instance > 0) {
 			v.Limit = l.limit(i)
 		}
-		if i.outlier != nil {
-			v.Judged = i.outlier.Status(choice.Now)
-		}
 		d.Instances = append(d.Instances, v)
 	}
 }
@@ -264,6 +267,15 @@ func (s *Service) chances(st *state, views []balance.View, c balance.Choice, stu
 		}
 	}
 	return out
+}
+
+// note keeps what became of the first try, when the second's answer counts. It was given up unless it failed by itself.
+func (r *race) note(err error) {
+	t := protocol.Try{Instance: r.first.endpoint.ID, Nanos: r.req.Record.UpstreamNanos}
+	if err != nil && instancesFault(err) {
+		t.Code = protocol.AsError(err).Code
+	}
+	r.req.Record.Earlier = append(r.req.Record.Earlier, t)
 }
 
 // note keeps what became of a try that another one follows. Retries are rare, so it may allocate.

@@ -305,3 +305,41 @@ func TestEarlierTriesAreNoted(t *testing.T) {
 		t.Error("the next exchange has them still")
 	}
 }
+
+func TestHedgedTriesAreNoted(t *testing.T) {
+	b := newBed(t)
+	settings := generous()
+	settings.Balance.Policy = "roundRobin"
+	one, two := newMoody(t, "one"), newMoody(t, "two")
+	svc := b.over(settings, one.address, two.address)
+	h := hedged(svc, 20*time.Millisecond)
+	one.slow.Store(true)
+	noted := 0
+	for range 4 {
+		req := plain()
+		if got, err := askWith(h, req); got != "200 two!" {
+			t.Fatalf("%q %v", got, err)
+		}
+		if rec := req.Record; rec.Attempts == 2 {
+			noted++
+			if len(rec.Earlier) != 1 || rec.Earlier[0].Instance != one.address || rec.Earlier[0].Status != 0 || rec.Earlier[0].Code != "" || rec.Instance != two.address {
+				t.Errorf("%+v", rec)
+			}
+		}
+	}
+	if noted == 0 {
+		t.Error("nothing was hedged")
+	}
+	d := h.Explain(plain())
+	if !d.Hedged || d.HedgeDelay != 20*time.Millisecond {
+		t.Errorf("%+v", d)
+	}
+	if d = hedged(svc, 0).Explain(plain()); !d.Hedged || d.HedgeDelay != 0 {
+		t.Errorf("%+v", d)
+	}
+	post := plain()
+	post.Method = "POST"
+	if d = h.Explain(post); d.Hedged {
+		t.Error("a POST is said to be hedged")
+	}
+}

@@ -71,7 +71,7 @@ func (t *Target) serveHedged(ctx context.Context, req *protocol.Request, st *sta
 		r.mu.Unlock()
 		_ = resp.Close()
 		giveUp()
-		return r.adopt(), r.second, nil
+		return r.adopt(err), r.second, nil
 	}
 	if err == nil || !running {
 		r.over = true
@@ -95,7 +95,7 @@ func (t *Target) serveHedged(ctx context.Context, req *protocol.Request, st *sta
 		return nil, first, err
 	}
 	first.load.Observe(protocol.Now(), protocol.Now()-now) // as long as this at least
-	return r.adopt(), r.second, nil
+	return r.adopt(err), r.second, nil
 }
 
 // pickNow picks an instance that has a place for the request now, or none.
@@ -146,8 +146,9 @@ func (r *race) run(ctx context.Context) {
 	}
 }
 
-// adopt makes the second's answer the request's own.
-func (r *race) adopt() *protocol.Response {
+// adopt makes the second's answer the request's own. err is how the first ended.
+func (r *race) adopt(err error) *protocol.Response {
+	r.note(err)
 	inner := r.resp
 	resp := r.req.NewResponse()
 	resp.Status, resp.ContentLength = inner.Status, inner.ContentLength
