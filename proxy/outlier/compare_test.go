@@ -187,6 +187,23 @@ func TestMiddleOfTheOthers(t *testing.T) {
 	})
 }
 
+// TestReloadsKeepCounts: plans that come faster than intervals end must not keep anybody in.
+func TestReloadsKeepCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(4, rates(0.5))
+		for range 15 {
+			for i := range h.instances {
+				h.mixed(i, 10, 10*(i/3), ServerError)
+			}
+			h.pass(time.Second)
+			h.judgeBy(rates(0.5))
+		}
+		if !h.flagged(3) || h.flagged(0) {
+			t.Errorf("%+v", h.status(3))
+		}
+	})
+}
+
 func TestCountsOfAnotherRuleAreDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(4, rates(0.5))
@@ -194,8 +211,8 @@ func TestCountsOfAnotherRuleAreDropped(t *testing.T) {
 			h.mixed(i, 100, 50*i, ServerError)
 		}
 		h.judgeBy(rule(nil))
-		h.pass(20 * time.Second)
-		if h.group.busy() || len(h.sweeper.listed) > 0 {
+		h.pass(time.Minute)
+		if len(h.sweeper.listed) > 0 {
 			t.Error("nobody compares any more, but there is work for ever")
 		}
 		h.judgeBy(rates(0.5))
@@ -205,6 +222,13 @@ func TestCountsOfAnotherRuleAreDropped(t *testing.T) {
 		h.pass(20 * time.Second)
 		if h.flagged(3) {
 			t.Error("ejected by what was counted for another rule")
+		}
+		for i := range h.instances {
+			h.mixed(i, 100, 50*min(i, 1), ServerError)
+		}
+		h.pass(20 * time.Second)
+		if len(h.sweeper.listed) > 0 || len(h.group.active) > 0 {
+			t.Error("never compared again")
 		}
 	})
 }

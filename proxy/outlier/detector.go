@@ -48,13 +48,14 @@ func (s *Sweeper) NewDetector(rule config.Outlier, group *Group, logger *slog.Lo
 		rule: rule, group: group, sweeper: s, logger: logger, changed: changed,
 		compares: rule.ErrorRate.Threshold > 0 || rule.Latency.Factor > 0,
 	}
-	if group.busy() {
-		d.list()
+	if d.compares {
+		d.list() // an earlier one may have begun to count
 	}
 	return d
 }
 
-// Close ends the detector's part in sweeps.
+// Close says that no new requests come. Those that its last ones have ejected are looked after until another detector, if
+// there is one, can let them be tried.
 func (d *Detector) Close() { d.closed.Store(true) }
 
 // Resize says how many instances the service has, of which a share may be out.
@@ -75,6 +76,7 @@ func (d *Detector) try(i *Instance, now int64) bool {
 	}
 	i.past.lease = now + max(trialPatience, int64(d.rule.BaseEjection))
 	i.setPhase(trying)
+	d.list() // for the end of the lease
 	return true
 }
 
@@ -117,6 +119,7 @@ func (d *Detector) tried(i *Instance, now int64, o Outcome) {
 	case d.fails(o):
 		period := d.eject(i, now, Trial, "the request that tried it failed")
 		g.mu.Unlock()
+		d.list()
 		d.logger.Info("instance stays ejected", "instance", i.id, "reason", Trial, "for", period)
 		return
 	}
@@ -231,23 +234,31 @@ func (d *Detector) list() {
 // sweep lets those be tried whose time is over, and compares the instances that had requests.
 func (d *Detector) sweep(now int64) {
 	d.listed.Store(false) // before anything is looked at: what comes meanwhile lists it again
-	if d.closed.Load() {
-		return
-	}
 	g := d.group
+	again := false
 	g.mu.Lock()
 	for _, i := range g.ejected {
-		if p := i.phase.Load(); p == out && now >= i.past.until || p == trying && now >= i.past.lease {
+		switch p := i.phase.Load(); {
+		case p == out && now >= i.past.until, p == trying && now >= i.past.lease:
 			i.setPhase(waiting)
+		case p != waiting:
+			again = true
 		}
 	}
 	var active []*Instance
-	if !d.compares || now-g.counting >= int64(d.rule.Interval) {
-		active, g.active = g.active, nil
+	counted := now - g.counting
+	if d.compares && !d.closed.Load() {
+		if counted >= int64(d.rule.Interval) {
+			active, g.active = g.active, nil
+		}
+		again = again || len(g.active) > 0
 	}
 	g.mu.Unlock()
-	d.compare(active, now) // by a rule without comparisons it only empties the counts that another one's left
-	if g.busy() {
+	if samples := take(active); counted < 3*int64(d.rule.Interval) { // or it was for a rule of long ago
+		d.compareErrors(samples, now)
+		d.compareLatency(samples, now)
+	}
+	if again {
 		d.list()
 	}
 }

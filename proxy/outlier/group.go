@@ -93,13 +93,6 @@ func (g *Group) restore(i *Instance, now int64) {
 	i.setPhase(serving)
 }
 
-// busy reports whether a sweep has something to do.
-func (g *Group) busy() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.ejected) > 0 || len(g.active) > 0
-}
-
 func (g *Group) count(i *Instance) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

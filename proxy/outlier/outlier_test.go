@@ -296,7 +296,7 @@ func TestFree(t *testing.T) {
 		t.Error("nobody was out")
 	}
 	h.requests(0, 5, Failed)
-	if !h.group.Free() || h.flagged(0) || h.status(0) != (Status{}) || h.group.busy() {
+	if !h.group.Free() || h.flagged(0) || h.status(0) != (Status{}) || len(h.group.ejected)+len(h.group.active) > 0 {
 		t.Errorf("%+v", h.status(0))
 	}
 	h.requests(0, 5, Failed)
@@ -323,11 +323,32 @@ func TestNothingToSweep(t *testing.T) {
 	if len(h.sweeper.listed) != 1 {
 		t.Error("an ejected instance is not looked after")
 	}
-	h.Close()
-	h.sweeper.Sweep(protocol.Now())
-	if len(h.sweeper.listed) != 0 {
-		t.Error("a closed detector is swept")
-	}
+}
+
+// TestClosedDetectorsFinish: what the last requests of a service eject is not out for ever, whoever has it then.
+func TestClosedDetectorsFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(4, rule(nil))
+		old := h.Detector
+		h.judgeBy(rule(nil))
+		for range 5 {
+			old.Lost(h.instances[0], protocol.Now(), Failed, false)
+		}
+		if !h.flagged(0) {
+			t.Fatal("not ejected")
+		}
+		h.pass(30 * time.Second)
+		if h.flagged(0) || len(h.sweeper.listed) != 0 {
+			t.Error("nobody looks after it, or somebody does for ever")
+		}
+		if !h.request(0, Failed) || !h.flagged(0) {
+			t.Error("no trial")
+		}
+		h.pass(time.Minute)
+		if h.flagged(0) {
+			t.Error("nobody looks after it")
+		}
+	})
 }
 
 // TestManyAtOnce is for the race detector: whatever happens at once, books balance in the end.

@@ -41,9 +41,8 @@ type sample struct {
 	median        time.Duration
 }
 
-// compare judges the instances that had requests against each other, and begins to count anew.
-func (d *Detector) compare(active []*Instance, now int64) {
-	var samples []sample
+// take empties the counts of instances that had requests.
+func take(active []*Instance) (samples []sample) {
 	for _, i := range active {
 		i.counted.Store(false)
 		if c := i.counts.Load(); c != nil {
@@ -53,8 +52,7 @@ func (d *Detector) compare(active []*Instance, now int64) {
 			samples = append(samples, s)
 		}
 	}
-	d.compareErrors(samples, now)
-	d.compareLatency(samples, now)
+	return samples
 }
 
 // compareErrors ejects those that fail at least as often as the threshold, and twice as often as all others together:
