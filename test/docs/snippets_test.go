@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -18,10 +19,11 @@ import (
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/registry"
 	"github.com/sluice-gateway/sluice/registry/file"
+	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
 // snippet is a fenced block of YAML in a page. A word behind "yaml" says what it is: nothing for a configuration, whole or
-// in part; "services" for a file of the registry of that type; "kubernetes" for manifests.
+// in part; "services" for a file of the registry of that type; "tls" for a configuration that names certificates; "kubernetes" for manifests.
 type snippet struct {
 	page string
 	line int
@@ -103,6 +105,8 @@ func TestSnippets(t *testing.T) {
 					}
 				case "services":
 					s.listed(t)
+				case "tls":
+					s.secured(t)
 				case "kubernetes":
 					s.manifests(t)
 				default:
@@ -139,6 +143,31 @@ func TestRegistrySnippets(t *testing.T) {
 func (s snippet) checked(t *testing.T) {
 	t.Helper()
 	if out, err := check(t, write(t, filepath.Join(t.TempDir(), "sluice.yaml"), s.completed())); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// secured checks a configuration with the certificates and keys that it names beside it.
+func (s snippet) secured(t *testing.T) {
+	t.Helper()
+	folder := t.TempDir()
+	ca := testbed.NewCA(t)
+	copied := func(from, name string) {
+		t.Helper()
+		write(t, filepath.Join(folder, name), read(t, from))
+	}
+	if err := os.Mkdir(filepath.Join(folder, "tls"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`cert: (tls/\w+\.pem), key: (tls/\w+\.key)`).FindAllStringSubmatch(s.text, -1) {
+		pair := ca.Server("a.test")
+		copied(pair.Cert, m[1])
+		copied(pair.Key, m[2])
+	}
+	for _, m := range regexp.MustCompile(`(?:ca|clientCA): (tls/\w+\.pem)`).FindAllStringSubmatch(s.text, -1) {
+		copied(ca.File(), m[1])
+	}
+	if out, err := check(t, write(t, filepath.Join(folder, "sluice.yaml"), s.completed())); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
