@@ -63,45 +63,6 @@ func TestDubboProviders(t *testing.T) {
 	})
 }
 
-func TestParseURL(t *testing.T) {
-	for text, want := range map[string]string{
-		"dubbo://192.0.2.1:20880/a.B?group=g&version=1": "dubbo 192.0.2.1 20880 a.B group=g version=1",
-		"tri://[2001:db8::1]:50051/a.B":                 "tri 2001:db8::1 50051 a.B",
-		"DUBBO://2001:db8::1:20880/p/a.B?x":             "dubbo 2001:db8::1 20880 p/a.B x=",
-		"dubbo://u:p@h:1/a.B?k=v=w&=z&m=a%2Cb":          "dubbo h 1 a.B k=v=w m=a,b",
-		"dubbo%3A%2F%2Fh%3A1%2Fa.B%3Fk%3Dv":             "dubbo h 1 a.B k=v",
-		"dubbo://h:1?k=v%zz":                            "dubbo h 1  k=v%zz",
-		"dubbo://h/a.B":                                 "! url: no port",
-		"dubbo://[::1]/a.B":                             "! url: no port",
-		"dubbo://h:0/a.B":                               `! url: port "0" is not in 1-65535`,
-		"dubbo://h:99999/a.B":                           `! url: port "99999" is not in 1-65535`,
-		"h:1/a.B":                                       "! url: not a URL",
-		"://h:1":                                        "! url: not a URL",
-		"":                                              "! url: not a URL",
-		strings.Repeat("x", maxURL+1):                   "! url: longer than 65536 bytes",
-	} {
-		got := ""
-		if p, err := parseURL(text); err != nil {
-			got = "! " + err.Error()
-		} else {
-			got = strings.Join([]string{p.protocol, p.host, formatInt(p.port), p.path}, " ")
-			var params []string
-			for k, v := range p.params {
-				if k != "" {
-					params = append(params, k+"="+v)
-				}
-			}
-			slices.Sort(params)
-			if len(params) > 0 {
-				got += " " + strings.Join(params, " ")
-			}
-		}
-		if got != want {
-			t.Errorf("%.80q:\n got %s\nwant %s", text, got, want)
-		}
-	}
-}
-
 func TestDubboEntries(t *testing.T) {
 	r := &consul{config: Default()}
 	service := registry.DubboService("a.B", "*", "*")
@@ -117,6 +78,8 @@ func TestDubboEntries(t *testing.T) {
 		"consumer":         {entry(meta("url", "dubbo://h:1/a.B?category=consumers")), ""},
 		"any address":      {entry(meta("url", "dubbo://0.0.0.0:1/a.B")), "! host \"0.0.0.0\" is no address of one machine"},
 		"no URL, no tags":  {entry(tags("dubbo")), "! neither a url in its Meta nor an interface among its tags"},
+		"escaped":          {entry(meta("url", "dubbo%3A%2F%2Fh%3A1%2Fa.B%3Fversion%3D1")), "dubbo|h:1|||1||1|"},
+		"no port":          {entry(meta("url", "dubbo://h/a.B")), "! no port"},
 		"bad URL":          {entry(meta("url", "x")), "! url: not a URL"},
 	} {
 		s := snapshot(service, []*api.ServiceEntry{c.entry}, r.dubboInstance)

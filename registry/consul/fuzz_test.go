@@ -48,27 +48,6 @@ func FuzzEntries(f *testing.F) {
 	})
 }
 
-// FuzzURL: what is parsed is what it says, and parses again to the same.
-func FuzzURL(f *testing.F) {
-	for _, seed := range []string{
-		"dubbo://192.0.2.1:20880/a.B?group=g&version=1", "tri://[::1]:1/a.B", "dubbo%3A%2F%2Fh%3A1", "a://b@c:1?%=&&=", "", "://", "dubbo://h:70000/",
-	} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		p, err := parseURL(text)
-		if err != nil {
-			return
-		}
-		if p.port < 1 || p.port > 65535 || p.params == nil || p.protocol == "" || p.protocol != strings.ToLower(p.protocol) {
-			t.Errorf("%+v", p)
-		}
-		if len(p.host)+len(p.path) > len(text) {
-			t.Errorf("%q became %+v", text, p)
-		}
-	})
-}
-
 func FuzzClean(f *testing.F) {
 	for _, seed := range []string{"", "a\r\nb", "\x1b[2J", "\xff\xfe", strings.Repeat("ä", 300)} {
 		f.Add(seed)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
 
 // patience is how long a first push waits for metadata that is being asked for: an empty answer would say that there is
@@ -32,7 +33,7 @@ type dubboRead struct {
 type exporter struct {
 	key  string
 	node *appNode
-	e    *exported
+	e    *dubbo.Exported
 }
 
 func (w *dubboWatch) build(f *follower) time.Duration {
@@ -57,7 +58,7 @@ func (w *dubboWatch) build(f *follower) time.Duration {
 	for app := range st.export[w.name.Name] {
 		for rest, n := range st.apps[app] {
 			for i := range n.lesson.services {
-				if e := &n.lesson.services[i]; e.iface == w.name.Name && e.routable() && w.name.Matches(e.group, e.version) {
+				if e := &n.lesson.services[i]; e.Serves(w.name) {
 					exporters = append(exporters, exporter{app + "/" + rest, n, e})
 				}
 			}
@@ -66,7 +67,7 @@ func (w *dubboWatch) build(f *follower) time.Duration {
 	x.mu.Unlock()
 
 	slices.SortFunc(exporters, func(a, b exporter) int {
-		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.e.protocol, b.e.protocol))
+		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.e.Protocol, b.e.Protocol))
 	})
 	w.push(w.snapshot(providers, exporters))
 	w.pushed = true
@@ -75,11 +76,11 @@ func (w *dubboWatch) build(f *follower) time.Duration {
 
 func (w *dubboWatch) snapshot(providers []string, exporters []exporter) registry.Snapshot {
 	s := registry.Snapshot{Service: w.name, Instances: make([]registry.Instance, 0, len(providers)+len(exporters))}
-	seen := make(map[registry.ServiceName]struct{})
+	seen := make(map[dubbo.Identity]struct{})
 	read := make(map[string]dubboRead, len(providers))
 	// By default providers register both ways; what stands in the interface's list says more, and comes first.
 	take := func(entry string, i registry.Instance) {
-		key := registry.DubboService(i.Protocol+"://"+i.Address(), i.Group, i.Version)
+		key := dubbo.IdentityOf(&i)
 		if _, again := seen[key]; !again {
 			seen[key] = struct{}{}
 			s.Add(entry, i)
@@ -92,7 +93,7 @@ func (w *dubboWatch) snapshot(providers []string, exporters []exporter) registry
 		}
 		read[provider] = r
 		if r.err != nil {
-			s.Skip(provider, r.err.Error())
+			s.Skip(dubbo.Readable(provider), r.err.Error())
 		} else if w.name.Matches(r.instance.Group, r.instance.Version) {
 			take(r.instance.Address(), r.instance)
 		}
@@ -107,6 +108,15 @@ func (w *dubboWatch) snapshot(providers []string, exporters []exporter) registry
 		take(at.key, i)
 	}
 	return s
+}
+
+// parseProvider reads the name of a provider's key.
+func parseProvider(iface, escaped string) (registry.Instance, error) {
+	u, err := dubbo.ParseEscaped(escaped)
+	if err != nil {
+		return registry.Instance{}, err
+	}
+	return u.Provider(iface)
 }
 
 // nodesField is the root in which applications stand.

@@ -74,8 +74,8 @@ func (st *state) names() []registry.ServiceName {
 	}
 	for _, l := range st.learn {
 		for i := range l.services {
-			if l.services[i].routable() {
-				found[l.services[i].name()] = struct{}{}
+			if l.services[i].Listed() {
+				found[l.services[i].Service] = struct{}{}
 			}
 		}
 	}

@@ -11,26 +11,27 @@ import (
 	"strings"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
 
 // plainValue is the JSON of one instance, as several frameworks write it: our own; etcd's naming/endpoints (Op, Addr,
 // Metadata); go-kratos (endpoints, metadata); Kitex and Hertz (network, address, weight, tags). Names are taken in any case.
 type plainValue struct {
-	Address   text     `json:"address"`
-	Addr      text     `json:"addr"`
-	Host      text     `json:"host"`
-	IP        text     `json:"ip"`
-	Port      number   `json:"port"`
-	Weight    number   `json:"weight"`
-	Protocol  text     `json:"protocol"`
-	Scheme    text     `json:"scheme"`
-	Zone      text     `json:"zone"`
-	Enabled   flag     `json:"enabled"`
-	Healthy   flag     `json:"healthy"`
-	Metadata  texts    `json:"metadata"`
-	Tags      texts    `json:"tags"`
-	Endpoints []string `json:"endpoints"`
-	Op        number   `json:"op"`
+	Address   dubbo.Text   `json:"address"`
+	Addr      dubbo.Text   `json:"addr"`
+	Host      dubbo.Text   `json:"host"`
+	IP        dubbo.Text   `json:"ip"`
+	Port      dubbo.Number `json:"port"`
+	Weight    dubbo.Number `json:"weight"`
+	Protocol  dubbo.Text   `json:"protocol"`
+	Scheme    dubbo.Text   `json:"scheme"`
+	Zone      dubbo.Text   `json:"zone"`
+	Enabled   flag         `json:"enabled"`
+	Healthy   flag         `json:"healthy"`
+	Metadata  dubbo.Texts  `json:"metadata"`
+	Tags      dubbo.Texts  `json:"tags"`
+	Endpoints []string     `json:"endpoints"`
+	Op        dubbo.Number `json:"op"`
 }
 
 // parsePlain reads the value of a plain key: JSON, or an address alone.
@@ -65,10 +66,10 @@ func (p *plainValue) instance() (registry.Instance, error) {
 	if len(i.Metadata) == 0 {
 		i.Metadata = p.Tags
 	}
-	if p.Op.value == 1 { // etcd's naming: being taken away
+	if p.Op.Value == 1 { // etcd's naming: being taken away
 		i.Disabled = true
 	}
-	i.Port = p.Port.port()
+	i.Port = p.Port.Port()
 	i.Host = string(cmp.Or(p.Host, p.IP))
 	address := string(cmp.Or(p.Address, p.Addr))
 	if address == "" && i.Host == "" {
@@ -79,14 +80,14 @@ func (p *plainValue) instance() (registry.Instance, error) {
 			return i, err
 		}
 	}
-	i.Protocol = strings.ToLower(string(cmp.Or(p.Protocol, p.Scheme, text(i.Metadata["protocol"]), text(i.Protocol))))
+	i.Protocol = strings.ToLower(string(cmp.Or(p.Protocol, p.Scheme, dubbo.Text(i.Metadata["protocol"]), dubbo.Text(i.Protocol))))
 	i.Zone = cmp.Or(string(p.Zone), i.Metadata["zone"])
 	weight := p.Weight
-	if !weight.given {
+	if !weight.Given {
 		_ = weight.UnmarshalJSON([]byte(i.Metadata["weight"]))
 	}
-	if weight.given {
-		i.Weight = weight.value
+	if weight.Given {
+		i.Weight = weight.Value
 	}
 	return i, i.Validate()
 }
@@ -119,7 +120,7 @@ func setAddress(i *registry.Instance, address string) error {
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		i.Host = strings.TrimSuffix(strings.TrimPrefix(address, "["), "]")
+		i.Host = dubbo.Unbracket(address)
 		return i.Validate()
 	}
 	n, err := strconv.Atoi(port)
@@ -136,3 +137,18 @@ func clip(s string) string {
 	}
 	return s
 }
+
+// flag is a JSON boolean, or a string that holds one.
+type flag struct{ yes, given bool }
+
+// UnmarshalJSON never fails: what is no boolean is none.
+func (f *flag) UnmarshalJSON(b []byte) error {
+	var t dubbo.Text
+	_ = t.UnmarshalJSON(b)
+	if yes, err := strconv.ParseBool(strings.ToLower(string(t))); err == nil {
+		*f = flag{yes, true}
+	}
+	return nil
+}
+
+func (f flag) no() bool { return f.given && !f.yes }

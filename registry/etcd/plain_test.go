@@ -70,31 +70,6 @@ func TestParsePlain(t *testing.T) {
 	}
 }
 
-func TestParseProvider(t *testing.T) {
-	for escaped, want := range map[string]registry.Instance{
-		"dubbo%3A%2F%2F10.0.0.1%3A20880%2Fa.B%3Fgroup%3Dg%26version%3D1%26enabled%3Dfalse": {Host: "10.0.0.1", Port: 20880, Protocol: "dubbo", Group: "g", Version: "1", Weight: 1, Disabled: true},
-		"tri%3A%2F%2Fu%3Ap%40%5B2001%3Adb8%3A%3A1%5D%3A50051%2Fother%3Fweight%3D0":         {Host: "2001:db8::1", Port: 50051, Protocol: "tri", Path: "other"},
-		"dubbo%3A%2F%2F2001%3Adb8%3A%3A1%3A20880%2Fa.B%3Fx%3D%25E4%25BD%25A0":              {Host: "2001:db8::1", Port: 20880, Protocol: "dubbo", Weight: 1},
-		"dubbo%3A%2F%2Fh%3A1%2Fa.B%3Fweight%3D0%26release%3Ddubbo-golang-3":                {Host: "h", Port: 1, Protocol: "dubbo", Weight: 1},
-		"dubbo%3A%2F%2Fh%3A1%2Fa.B%3Fweight%3D250%26disabled%3Dtrue":                       {Host: "h", Port: 1, Protocol: "dubbo", Weight: 2.5, Disabled: true},
-	} {
-		got, err := parseProvider("a.B", escaped)
-		got.Metadata = nil
-		if err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s\n got %+v, %v\nwant %+v", escaped, got, err, want)
-		}
-	}
-	for escaped, want := range map[string]string{
-		"%zz": "not an escaped URL", "abc": "not a URL", "%3A%2F%2Fx": "not a URL", "rest%3A%2F%2Fh%3A1%2Fa": `protocol "rest"`,
-		"dubbo%3A%2F%2F0.0.0.0%3A1%2Fa": "no address of one machine", "dubbo%3A%2F%2Fh%3A99999%2Fa": "not in 1-65535",
-		"dubbo%3A%2F%2Fh%2Fa": "port 0", strings.Repeat("x", maxURL+1): "longer than",
-	} {
-		if _, err := parseProvider("a.B", escaped); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%.60s: %v, want %q", escaped, err, want)
-		}
-	}
-}
-
 // FuzzPlain: what is read from any value can be dialled, or is an error.
 func FuzzPlain(f *testing.F) {
 	for _, seed := range []string{
@@ -105,19 +80,6 @@ func FuzzPlain(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if i, err := parsePlain(val(text)); err == nil {
-			if err := i.Validate(); err != nil {
-				t.Errorf("%+v: %v", i, err)
-			}
-		}
-	})
-}
-
-// FuzzProvider: the same of a provider's URL.
-func FuzzProvider(f *testing.F) {
-	f.Add("dubbo%3A%2F%2F10.0.0.1%3A20880%2Fa.B%3Fgroup%3Dg%26weight%3D100")
-	f.Add("tri%3A%2F%2F%5B%3A%3A1%5D%3A1%2F")
-	f.Fuzz(func(t *testing.T, escaped string) {
-		if i, err := parseProvider("a.B", escaped); err == nil {
 			if err := i.Validate(); err != nil {
 				t.Errorf("%+v: %v", i, err)
 			}
@@ -147,7 +109,6 @@ func FuzzKeys(f *testing.F) {
 				}
 			}
 		}
-		_, _ = parseMetadataInfo([]byte(text))
 		st.remove(r, rel)
 		if n := len(st.plain) + len(st.ifaces) + len(st.apps) + len(st.learn) + len(st.names()); n != 0 {
 			t.Errorf("%d things are left", n)

@@ -71,7 +71,7 @@ func (st *state) put(r root, rel string, data []byte) {
 	if !ok || first == "" || rest == "" {
 		return // a folder, as Dubbo makes them
 	}
-	if node := parseAppNode(first, rest, data); node != nil {
+	if node := parseAppNode(first, data); node != nil {
 		st.removePlain(first, rest)
 		st.removeNode(first, rest)
 		if r.nodes {

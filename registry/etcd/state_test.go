@@ -1,13 +1,12 @@
 package etcd
 
 import (
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
 
 // filled is a state, and its three kinds of roots.
@@ -132,7 +131,7 @@ func TestInherit(t *testing.T) {
 	_, bare := instanceOf("app", "h", 1, "r1", nil)
 	_, other := instanceOf("app", "h", 2, "r2", nil)
 	old.put(nodes, "app/h:1", []byte(bare))
-	old.learned(old.learn[revision{"app", "r1"}], []exported{{iface: users, protocol: "tri"}})
+	old.learned(old.learn[revision{"app", "r1"}], []dubbo.Exported{{Service: registry.DubboService(users, "", ""), Protocol: "tri"}})
 	next, _, _, _ := filled()
 	next.put(nodes, "app/h:1", []byte(bare))
 	next.put(nodes, "app/h:2", []byte(other))
@@ -157,65 +156,34 @@ func TestNodeForms(t *testing.T) {
 	java := `{"id":"x","serviceName":"app","host":"10.0.0.1","port":20880,"enabled":false,"healthy":true,"metadata":{
 		"dubbo.metadata.revision":"r","weight":"300","dubbo.endpoints":"[{\"port\":20881,\"protocol\":\"tri\"}]",
 		"dubbo.metadata-service.url-params":"{\"protocol\":\"tri\",\"port\":\"20890\"}"}}`
-	n := parseAppNode("app", "", []byte(java))
-	if n == nil || n.host != "10.0.0.1" || !n.disabled || n.rev.id != "r" || n.ports["tri"] != 20881 || n.source != (candidate{"tri", "10.0.0.1:20890"}) {
+	n := parseAppNode("app", []byte(java))
+	if n == nil || n.Host != "10.0.0.1" || !n.disabled || n.rev.id != "r" || n.Ports["tri"] != 20881 || n.Source != (dubbo.Source{Protocol: "tri", Address: "10.0.0.1:20890"}) {
 		t.Fatalf("%+v", n)
 	}
-	i, err := n.instance(&exported{iface: "a.B", protocol: "tri", path: "other", params: map[string]string{"release": "3"}})
-	if err != nil || i.Port != 20881 || i.Weight != 3 || i.Path != "other" || !i.Disabled || i.Metadata["application"] != "app" || i.Metadata[endpointsKey] != "" {
+	i, err := n.instance(&dubbo.Exported{Service: registry.DubboService("a.B", "", ""), Protocol: "tri", Path: "other", Params: map[string]string{"release": "3"}})
+	if err != nil || i.Port != 20881 || i.Weight != 3 || i.Path != "other" || !i.Disabled || i.Metadata["application"] != "app" || i.Metadata[dubbo.EndpointsKey] != "" {
 		t.Errorf("%+v, %v", i, err)
 	}
-	if _, err := n.instance(&exported{protocol: "rest"}); err == nil {
+	if _, err := n.instance(&dubbo.Exported{Protocol: "rest"}); err == nil {
 		t.Error("rest is spoken")
 	}
 	golang := `{"Host":"[2001:db8::1]","Port":1,"Weight":200,"Enable":true,"Healthy":false,"Tag":"blue","Metadata":{"dubbo.exported-services.revision":"old"}}`
-	n = parseAppNode("app", "", []byte(golang))
-	if n == nil || n.host != "2001:db8::1" || n.disabled || !n.unhealthy || n.rev.id != "old" || n.source.address != "[2001:db8::1]:1" {
+	n = parseAppNode("app", []byte(golang))
+	if n == nil || n.Host != "2001:db8::1" || n.disabled || !n.unhealthy || n.rev.id != "old" || n.Source.Address != "[2001:db8::1]:1" {
 		t.Fatalf("%+v", n)
 	}
-	if i, err := n.instance(&exported{protocol: "dubbo", params: map[string]string{"weight": "1"}}); err != nil || i.Weight != 2 || i.Metadata["dubbo.tag"] != "blue" || !i.Unhealthy {
+	if i, err := n.instance(&dubbo.Exported{Protocol: "dubbo", Params: map[string]string{"weight": "1"}}); err != nil || i.Weight != 2 || i.Metadata["dubbo.tag"] != "blue" || !i.Unhealthy {
 		t.Errorf("%+v, %v", i, err)
 	}
 	for _, bad := range []string{
 		"", "h:1", `{"dubbo.metadata.revision":"r"}`, `{"metadata":{"x":"\"dubbo."}}`, `{"metadata":{"dubbo.x":"y"}`, `{"metadata":"\"dubbo.x\""}`,
 		`{"metadata":{"dubbo.x":"` + strings.Repeat("x", maxValue*8) + `"}}`,
 	} {
-		if n := parseAppNode("app", "", []byte(bad)); n != nil {
+		if n := parseAppNode("app", []byte(bad)); n != nil {
 			t.Errorf("%.80s: %+v", bad, n)
 		}
 	}
-	if n := parseAppNode("app", "", []byte(`{"host":"0.0.0.0","port":1,"metadata":{"dubbo.x":""}}`)); n == nil || n.source.address != "" {
+	if n := parseAppNode("app", []byte(`{"host":"0.0.0.0","port":1,"metadata":{"dubbo.x":""}}`)); n == nil || n.Source.Address != "" {
 		t.Errorf("%+v", n)
-	}
-}
-
-// TestMetadataInfo: services by their fields, or by their key alone; what makes no sense is left out.
-func TestMetadataInfo(t *testing.T) {
-	all, err := parseMetadataInfo([]byte(`{"services":{
-		"g/a.B:1.0:tri":{},"a.C:dubbo":{"name":"a.C2","group":"h","version":"2","port":"7","path":"p","params":{"x":1}},
-		"bad":[1],":tri":{},"odd":{"name":{},"protocol":"dubbo"}}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]string{}
-	for _, e := range all {
-		got[e.name().String()] = fmt.Sprintf("%s %d %s %v %v", e.protocol, e.port, e.path, e.params, e.routable())
-	}
-	want := map[string]string{
-		"g/a.B:1.0": "tri 0  map[] true", "h/a.C2:2": "dubbo 7 p map[x:1] true", "odd": "dubbo 0  map[] true",
-	}
-	if !maps.Equal(got, want) {
-		t.Errorf("%q", got)
-	}
-	for _, bad := range []string{"", "[]", `{"services":[]}`} {
-		if _, err := parseMetadataInfo([]byte(bad)); err == nil {
-			t.Errorf("%q was taken", bad)
-		}
-	}
-	if all, err := parseMetadataInfo([]byte(`{}`)); err != nil || len(all) != 0 {
-		t.Error(all, err)
-	}
-	if (&exported{iface: "org.apache.dubbo.metadata.MetadataService", protocol: "tri"}).routable() {
-		t.Error("Dubbo's own service is routed")
 	}
 }

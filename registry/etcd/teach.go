@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
 
 const (
@@ -26,7 +28,7 @@ var errNoSource = errors.New("not in etcd, and no instance says where to ask")
 type lesson struct {
 	rev      revision
 	nodes    map[string]*appNode // that run it
-	services []exported          // never changes once known
+	services []dubbo.Exported    // never changes once known
 	known    bool
 
 	asking bool
@@ -35,10 +37,10 @@ type lesson struct {
 }
 
 // learned notes what a revision exports.
-func (st *state) learned(l *lesson, services []exported) {
+func (st *state) learned(l *lesson, services []dubbo.Exported) {
 	l.services, l.known = services, true
 	for i := range services {
-		add(st.export, services[i].iface, l.rev.app, struct{}{})
+		add(st.export, services[i].Service.Name, l.rev.app, struct{}{})
 	}
 	st.nodeChanged(l)
 }
@@ -146,12 +148,12 @@ func (s *session) learn(ctx context.Context, l *lesson) {
 }
 
 // lookUp reads where dubbo-go's providers store a revision, or asks an instance.
-func (s *session) lookUp(ctx context.Context, l *lesson) ([]exported, error) {
+func (s *session) lookUp(ctx context.Context, l *lesson) ([]dubbo.Exported, error) {
 	c := s.client
 	if c.config.DubboRoot != "" && l.rev.id != "" {
 		data, err := s.get(ctx, base(c.config.DubboRoot)+l.rev.app+"/"+l.rev.id)
 		if err == nil && len(data) > 0 {
-			return parseMetadataInfo(data)
+			return dubbo.ParseMetadataInfo(data)
 		}
 		if err != nil && !says(err, "permission denied") {
 			return nil, err
@@ -164,14 +166,14 @@ func (s *session) lookUp(ctx context.Context, l *lesson) ([]exported, error) {
 	for _, at := range c.index.candidates(l) {
 		var data []byte
 		short, cancel := context.WithTimeout(ctx, fetchTimeout)
-		data, err = c.opts.Dubbo.FetchMetadata(short, at.protocol, at.address, l.rev.app, l.rev.id)
+		data, err = c.opts.Dubbo.FetchMetadata(short, at.Protocol, at.Address, l.rev.app, l.rev.id)
 		cancel()
 		if err != nil {
-			err = fmt.Errorf("ask %s://%s: %w", at.protocol, at.address, err)
+			err = fmt.Errorf("ask %s://%s: %w", at.Protocol, at.Address, err)
 			continue
 		}
-		var services []exported
-		if services, err = parseMetadataInfo(data); err == nil {
+		var services []dubbo.Exported
+		if services, err = dubbo.ParseMetadataInfo(data); err == nil {
 			return services, nil
 		}
 	}
@@ -179,13 +181,13 @@ func (s *session) lookUp(ctx context.Context, l *lesson) ([]exported, error) {
 }
 
 // candidates are instances of a revision to ask; maps begin anywhere, so others are asked each time.
-func (x *index) candidates(l *lesson) []candidate {
+func (x *index) candidates(l *lesson) []dubbo.Source {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	var all []candidate
+	var all []dubbo.Source
 	for _, n := range l.nodes {
-		if n.source.address != "" {
-			if all = append(all, n.source); len(all) == candidatesTried {
+		if n.Source.Address != "" {
+			if all = append(all, n.Source); len(all) == candidatesTried {
 				break
 			}
 		}

@@ -2,6 +2,8 @@ package zookeeper
 
 import (
 	"time"
+
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
 
 // How long a push waits for metadata that is being learned: longer the first time, because an empty answer would say that
@@ -13,22 +15,22 @@ const (
 
 // exports is what a revision exports, or why that is not known.
 type exports struct {
-	services []exported
+	services []dubbo.Exported
 	err      error
 }
 
 // learn finds out what the Dubbo applications among nodes export. Revisions that are not known within the time given are
 // in the answer with an error; their followers are woken when they are.
 func (z *zooKeeper) learn(v *view, nodes []registered, wait time.Duration) (map[revision]exports, error) {
-	candidates := make(map[revision][]candidate)
+	candidates := make(map[revision][]dubbo.Source)
 	for _, r := range nodes {
 		if r.node == nil || !r.node.exports() {
 			continue
 		}
 		rev := r.revision()
-		known, d := candidates[rev], r.node.dubbo
-		if d.metadataAddress != "" && len(known) < candidatesKept {
-			known = append(known, candidate{d.metadataProtocol, d.metadataAddress})
+		known, at := candidates[rev], r.node.dubbo.Source
+		if at.Address != "" && len(known) < candidatesKept {
+			known = append(known, at)
 		}
 		candidates[rev] = known
 	}
@@ -75,13 +77,13 @@ func (v *view) await(channels []<-chan struct{}, wait time.Duration) error {
 }
 
 // exports reports whether the instance is a Dubbo application's that exports anything.
-func (n *instanceNode) exports() bool { return n.dubbo != nil && n.dubbo.revision != "0" }
+func (n *instanceNode) exports() bool { return n.dubbo != nil && n.dubbo.Revision != dubbo.NoRevision }
 
 // revision is what this instance runs.
 func (r *registered) revision() revision {
-	rev := revision{app: r.app, id: r.node.dubbo.revision}
+	rev := revision{app: r.app, id: r.node.dubbo.Revision}
 	if rev.id == "" {
-		rev.since = r.node.since
+		rev.since = r.node.dubbo.since
 	}
 	return rev
 }

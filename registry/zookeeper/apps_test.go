@@ -37,9 +37,10 @@ func metadataInfo(app, revision string, services ...string) string {
 	all := make([]string, len(services))
 	for n, s := range services {
 		key, port, _ := strings.Cut(s, "=")
-		e := fromKey(key)
+		protocol := key[strings.LastIndexByte(key, ':')+1:]
+		e := registry.ParseServiceName(registry.Dubbo, strings.TrimSuffix(key, ":"+protocol))
 		all[n] = fmt.Sprintf(`%q:{"name":%q,"group":%q,"version":%q,"protocol":%q,"port":%s,"path":%q,"params":{"methods":"hello,get","timeout":"700"}}`,
-			key, e.iface, e.group, e.version, e.protocol, port, e.iface)
+			key, e.Name, e.Group, e.Version, protocol, port, e.Name)
 	}
 	return fmt.Sprintf(`{"app":%q,"revision":%q,"services":{%s}}`, app, revision, strings.Join(all, ","))
 }
@@ -196,11 +197,14 @@ func TestOddInstances(t *testing.T) {
 	}
 	for entry, reason := range map[string]string{
 		"app/empty": "no content", "app/binary": "not an instance's JSON", "app/list": "not an instance's JSON",
-		"app/no address": "no host", "app/good": `protocol "rest" is not spoken`,
+		"app/no address": "no host",
 	} {
 		if !strings.Contains(skipped[entry], reason) {
 			t.Errorf("%s: %q, want %q", entry, skipped[entry], reason)
 		}
+	}
+	if reason, skipped := skipped["app/good"]; skipped {
+		t.Errorf("a rest port beside the others is nothing wrong: %s", reason)
 	}
 	for _, i := range got.Instances {
 		if i.Disabled != (i.Host == "192.0.2.3") || i.Port != 21880 { // no port in the metadata: the protocol's endpoint

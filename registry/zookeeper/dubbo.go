@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
-	"unicode"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
 
 // dubboWatch computes the instances of one Dubbo service from both ways in which providers register.
@@ -34,7 +33,7 @@ type endpoint struct {
 // endpointKey is one service of one application's instance.
 type endpointKey struct {
 	node    *instanceNode
-	service *exported
+	service *dubbo.Exported
 }
 
 func newDubboWatch(z *zooKeeper, service registry.ServiceName, push func(registry.Snapshot)) *dubboWatch {
@@ -63,10 +62,10 @@ func (w *dubboWatch) build(v *view) error {
 	for i := range found[1:] {
 		found[i+1] = v.optional(w.z, found[i+1], keys[i+1].path)
 	}
-	apps := appsOf(found[4].data, found[5].names)
+	apps := dubbo.Applications(string(found[4].data), found[5].names, checkPart)
 	b := &snapshotBuilder{
 		snapshot: registry.Snapshot{Service: w.service, Instances: make([]registry.Instance, 0, list.len())},
-		seen:     make(map[identity]int, list.len()),
+		seen:     make(map[dubbo.Identity]int, list.len()),
 	}
 	var rules []*value
 	if b.rules, rules, err = w.rules(v, found[1], found[2], found[3], list.applications(apps), &b.snapshot); err != nil {
@@ -139,17 +138,17 @@ func (w *dubboWatch) addApps(v *view, b *snapshotBuilder, apps []string) error {
 	return nil
 }
 
-func (w *dubboWatch) addInstance(b *snapshotBuilder, r registered, services []exported) {
+func (w *dubboWatch) addInstance(b *snapshotBuilder, r registered, services []dubbo.Exported) {
 	for i := range services {
 		e := &services[i]
-		if e.iface != w.service.Name || !w.service.Matches(e.group, e.version) {
+		if !e.Serves(w.service) {
 			continue
 		}
 		k := endpointKey{r.node, e}
 		p := w.endpoints[k]
 		if p == nil {
 			p = &endpoint{}
-			p.instance, p.err = e.endpoint(r.app, r.node)
+			p.instance, p.err = r.node.endpoint(r.app, e)
 			w.endpoints[k] = p
 		}
 		p.round = w.round
@@ -159,6 +158,13 @@ func (w *dubboWatch) addInstance(b *snapshotBuilder, r registered, services []ex
 		}
 		b.add(p.instance)
 	}
+}
+
+// endpoint is where the instance serves what its revision exports.
+func (n *instanceNode) endpoint(app string, e *dubbo.Exported) (registry.Instance, error) {
+	i := n.dubbo.Instance(app, e)
+	i.Disabled = i.Disabled || !n.enabled
+	return i, dubbo.Callable(&i)
 }
 
 // forget drops what was parsed for nodes that are gone.
@@ -175,21 +181,15 @@ func (w *dubboWatch) forget() {
 type snapshotBuilder struct {
 	snapshot registry.Snapshot
 	rules    overrides
-	seen     map[identity]int // places in the snapshot
-}
-
-type identity struct {
-	protocol, host string
-	port           int
-	group, version string
+	seen     map[dubbo.Identity]int // places in the snapshot
 }
 
 func (b *snapshotBuilder) add(i registry.Instance) {
-	id := identity{i.Protocol, i.Host, i.Port, i.Group, i.Version}
+	id := dubbo.IdentityOf(&i)
 	b.rules.apply(&i)
 	if at, twice := b.seen[id]; twice {
 		// The newer start counts: instances are warmed up by it. What was said by interface is more, and comes first.
-		if started(&i) > started(&b.snapshot.Instances[at]) && i.Metadata[revisionKey] == "" {
+		if started(&i) > started(&b.snapshot.Instances[at]) && i.Metadata[dubbo.RevisionKey] == "" {
 			i.Host = b.snapshot.Instances[at].Host // as Add has left it
 			b.snapshot.Instances[at] = i
 		}
@@ -206,32 +206,4 @@ func started(i *registry.Instance) int64 {
 		return 0
 	}
 	return ms
-}
-
-// appsOf returns the applications that export an interface: the content of one node (3.x), or the names below another
-// (2.7).
-func appsOf(mapping []byte, old []string) []string {
-	apps := append(parseMapping(mapping), old...)
-	slices.Sort(apps)
-	return slices.Compact(apps)
-}
-
-// parseMapping reads comma-separated names of applications.
-func parseMapping(data []byte) []string {
-	var apps []string
-	for app := range strings.SplitSeq(string(data), ",") {
-		if app = strings.TrimSpace(app); app != "" && checkPart(app) == nil {
-			apps = append(apps, app)
-		}
-	}
-	return apps
-}
-
-// readable is a node's name as a person would write it; what would disturb a line stays escaped.
-func readable(name string) string {
-	if u, err := parseURL(name); err == nil && strings.IndexFunc(u.protocol+u.host, unicode.IsControl) < 0 {
-		i := registry.Instance{Host: u.host, Port: u.port}
-		return u.protocol + "://" + i.Address()
-	}
-	return name
 }

@@ -10,7 +10,7 @@ import (
 type flight struct {
 	session *session
 	nodes   []*node
-	seen    []uint64 // each node's changes at the start
+	seen    []uint32 // each node's changes at the start
 	orders  []order
 	left    int           // nodes without an answer; of the tree's mutex
 	failed  atomic.Bool   // the session gave no answer
@@ -19,7 +19,7 @@ type flight struct {
 
 // values makes every node known and returns what was read. A change that comes meanwhile has woken the follower.
 func (t *tree) values(ctx context.Context, nodes []*node) ([]*value, error) {
-	var start map[*node]uint64 // reads of those that were not fresh
+	var start map[*node]uint32 // reads of those that were not fresh
 	for {
 		values, mine, others, err := t.plan(nodes, &start)
 		if err != nil || values != nil {
@@ -46,7 +46,7 @@ func (t *tree) values(ctx context.Context, nodes []*node) ([]*value, error) {
 }
 
 // plan returns the values if all are there, or else the reading to do and those to wait for.
-func (t *tree) plan(nodes []*node, start *map[*node]uint64) (values []*value, mine *flight, others []*flight, err error) {
+func (t *tree) plan(nodes []*node, start *map[*node]uint32) (values []*value, mine *flight, others []*flight, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.session == nil {
@@ -60,7 +60,7 @@ func (t *tree) plan(nodes []*node, start *map[*node]uint64) (values []*value, mi
 			continue // read by this call, and changed again since
 		} else if !seen {
 			if *start == nil {
-				*start = make(map[*node]uint64)
+				*start = make(map[*node]uint32)
 			}
 			(*start)[n] = n.reads
 		}

@@ -3,7 +3,7 @@ package zookeeper
 import (
 	"context"
 	"errors"
-	"maps"
+	"sync"
 	"time"
 )
 
@@ -21,57 +21,134 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
+// runner runs a follower's function whenever something that it read has changed. It does so in a goroutine that lives only
+// while there is something to do: whoever waits for the next change keeps the stack that the deepest call needed, and there
+// may be thousands who wait.
+type runner struct {
+	ctx     context.Context //nolint:containedctx // follow's, which waits for the runs
+	z       *zooKeeper
+	f       *follower
+	trouble func(error)
+	build   func(*view) error
+
+	// Of the runs.
+	retry time.Duration // after the next refusal
+	timer *time.Timer   // of the next run that nothing else asks for; nil for none
+
+	mu      sync.Mutex
+	wanted  bool
+	running bool
+	idle    chan struct{} // closed with the last run; nil until ctx has ended
+}
+
 // follow runs build whenever something that it read has changed, until ctx ends. trouble takes its errors; it runs again
 // after each.
 func (z *zooKeeper) follow(ctx context.Context, trouble func(error), build func(*view) error) error {
-	f := z.tree.join()
-	defer func() {
-		z.tree.leave(f)
-		z.metadata.unwant(f, swap(&f.wanted, nil))
-	}()
-	retry := firstRetry
-	for ctx.Err() == nil {
-		_, epoch := z.tree.current()
-		f.round++
-		old := swap(&f.wanted, make(map[revision]*info))
-		v := &view{ctx: ctx, tree: z.tree, follower: f, epoch: epoch, wanted: old}
-		err := build(v)
-		var again <-chan time.Time
-		var timer *time.Timer
-		switch {
-		case ctx.Err() != nil:
-			maps.Copy(f.wanted, old)
-			return nil
-		case err == nil:
-			if !v.partial {
-				z.tree.sweep(f)
-			}
-			z.metadata.unwant(f, old)
-			retry = firstRetry
-			if v.refused {
-				timer = time.NewTimer(lastRetry)
-				again = timer.C
-			}
-			rest(ctx, min(shortRest+time.Duration(v.looked)*restEach, longRest))
-		case errors.Is(err, errLost): // the next session wakes everybody
-			maps.Copy(f.wanted, old)
-		default:
-			maps.Copy(f.wanted, old)
-			trouble(err)
-			timer = time.NewTimer(retry)
-			again = timer.C
-			retry = min(2*retry, lastRetry)
-		}
-		select {
-		case <-f.wake:
-		case <-again:
-		case <-ctx.Done():
-		}
-		if timer != nil {
-			timer.Stop()
+	return z.newRunner(ctx, trouble, build).follow()
+}
+
+func (z *zooKeeper) newRunner(ctx context.Context, trouble func(error), build func(*view) error) *runner {
+	return &runner{ctx: ctx, z: z, trouble: trouble, build: build, retry: firstRetry}
+}
+
+func (r *runner) follow() error {
+	r.want()
+	<-r.ctx.Done()
+	r.end()
+	return nil
+}
+
+// want asks for a run, at once or after the one that is under way.
+func (r *runner) want() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wanted = true
+	if !r.running && r.idle == nil {
+		r.running = true
+		go r.runs() // end waits for it
+	}
+}
+
+func (r *runner) runs() {
+	if r.f == nil {
+		r.f = r.z.tree.join(r.want)
+	}
+	for r.next() {
+		r.run()
+	}
+}
+
+// next takes the wish for a run, if there is one and ctx has not ended.
+func (r *runner) next() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.wanted && r.ctx.Err() == nil {
+		r.wanted = false
+		return true
+	}
+	r.running = false
+	if r.idle != nil {
+		close(r.idle)
+	}
+	return false
+}
+
+// end waits for the run that is under way, which is the last one, and forgets what the follower read.
+func (r *runner) end() {
+	r.mu.Lock()
+	r.idle = make(chan struct{})
+	if !r.running {
+		close(r.idle)
+	}
+	r.mu.Unlock()
+	<-r.idle
+	if r.f == nil {
+		return
+	}
+	r.stopTimer()
+	r.z.tree.leave(r.f)
+	r.z.metadata.unwant(r.f, swap(&r.f.wanted, nil))
+}
+
+// run runs the function once, and rests.
+func (r *runner) run() {
+	r.stopTimer()
+	f, tree := r.f, r.z.tree
+	_, epoch := tree.current()
+	f.round++
+	old := swap(&f.wanted, nil)
+	v := &view{ctx: r.ctx, tree: tree, follower: f, epoch: epoch, wanted: old}
+	err := r.build(v)
+	if err != nil || r.ctx.Err() != nil { // what it wanted before it wants still
+		for rev, i := range old {
+			f.want(rev, i)
 		}
 	}
-	return nil
+	switch {
+	case r.ctx.Err() != nil:
+	case err == nil:
+		if !v.partial {
+			tree.sweep(f)
+		}
+		r.z.metadata.unwant(f, old)
+		r.retry = firstRetry
+		if v.refused {
+			r.timer = time.AfterFunc(lastRetry, r.want)
+		}
+		rest(r.ctx, min(shortRest+time.Duration(v.looked)*restEach, longRest))
+	case errors.Is(err, errLost): // the next session wakes everybody
+	default:
+		r.trouble(err)
+		r.timer = time.AfterFunc(r.retry, r.want)
+		r.retry = min(2*r.retry, lastRetry)
+	}
+}
+
+func (r *runner) stopTimer() {
+	if r.timer != nil {
+		r.timer.Stop()
+		r.timer = nil
+	}
 }
 
 func swap[T any](place *T, with T) (old T) {

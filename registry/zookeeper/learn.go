@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
 
 // How long to wait between attempts to learn a revision.
@@ -39,7 +41,7 @@ func (m *metadataStore) learn(ctx context.Context, i *info) {
 }
 
 // conclude takes an attempt's result and reports whether it was the last one.
-func (m *metadataStore) conclude(i *info, services []exported, err error, first, stopping bool) (done bool) {
+func (m *metadataStore) conclude(i *info, services []dubbo.Exported, err error, first, stopping bool) (done bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i.services, i.known, i.err = services, err == nil, err
@@ -55,7 +57,7 @@ func (m *metadataStore) conclude(i *info, services []exported, err error, first,
 	return !i.running
 }
 
-func (m *metadataStore) attempt(ctx context.Context, i *info) ([]exported, error) {
+func (m *metadataStore) attempt(ctx context.Context, i *info) ([]dubbo.Exported, error) {
 	select {
 	case m.slots <- struct{}{}:
 		defer func() { <-m.slots }()
@@ -88,22 +90,22 @@ func (m *metadataStore) attempt(ctx context.Context, i *info) ([]exported, error
 	return nil, err
 }
 
-func (m *metadataStore) ask(ctx context.Context, rev revision, c candidate) ([]exported, error) {
+func (m *metadataStore) ask(ctx context.Context, rev revision, c dubbo.Source) ([]dubbo.Exported, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	data, err := m.fetcher.FetchMetadata(ctx, c.protocol, c.address, rev.app, rev.id)
+	data, err := m.fetcher.FetchMetadata(ctx, c.Protocol, c.Address, rev.app, rev.id)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s://%s: %w", c.protocol, c.address, err)
+		return nil, fmt.Errorf("ask %s://%s: %w", c.Protocol, c.Address, err)
 	}
-	services, err := parseMetadataInfo(data)
+	services, err := dubbo.ParseMetadataInfo(data)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s://%s: %w", c.protocol, c.address, err)
+		return nil, fmt.Errorf("ask %s://%s: %w", c.Protocol, c.Address, err)
 	}
 	return services, nil
 }
 
 // centre looks where Java's and dubbo-go's providers store a revision; nil if it is in neither place.
-func (m *metadataStore) centre(ctx context.Context, rev revision) ([]exported, error) {
+func (m *metadataStore) centre(ctx context.Context, rev revision) ([]dubbo.Exported, error) {
 	s, _ := m.tree.current()
 	if s == nil {
 		return nil, errLost
@@ -115,7 +117,7 @@ func (m *metadataStore) centre(ctx context.Context, rev revision) ([]exported, e
 	if len(data) == 0 {
 		return nil, nil
 	}
-	services, err := parseMetadataInfo(data)
+	services, err := dubbo.ParseMetadataInfo(data)
 	if err != nil {
 		return nil, fmt.Errorf("read the metadata centre: %w", err)
 	}

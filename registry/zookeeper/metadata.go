@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
 
 const (
@@ -51,19 +52,16 @@ type metadataStore struct {
 // info is what is known of one revision; its fields belong to the store's mutex.
 type info struct {
 	rev      revision
-	services []exported
+	services []dubbo.Exported
 	known    bool
 	err      error         // why it is not known
 	tried    chan struct{} // closed when the first attempt since it was wanted is over
 	running  bool
-	kick     chan struct{} // holds at most one token: there is a new candidate
-	asked    []candidate   // in the order in which they came
+	kick     bell           // there is a new candidate
+	asked    []dubbo.Source // in the order in which they came
 	users    map[*follower]struct{}
 	idle     time.Time
 }
-
-// candidate is an instance's MetadataService.
-type candidate struct{ protocol, address string }
 
 func newMetadataStore(root string, t *tree, fetcher registry.MetadataFetcher, complain func(error)) *metadataStore {
 	return &metadataStore{
@@ -88,17 +86,17 @@ func (m *metadataStore) stop() {
 
 // want asks for a revision on behalf of a follower, which is woken when the answer is there. Candidates are asked only
 // if the metadata centre does not hold it. The channel is closed when the first attempt is over.
-func (m *metadataStore) want(f *follower, rev revision, candidates []candidate) (*info, <-chan struct{}) {
+func (m *metadataStore) want(f *follower, rev revision, candidates []dubbo.Source) (*info, <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i := m.infos[rev]
 	if i == nil {
 		m.forgetIdle()
-		i = &info{rev: rev, tried: make(chan struct{}), kick: make(chan struct{}, 1), users: make(map[*follower]struct{})}
+		i = &info{rev: rev, tried: make(chan struct{}), kick: newBell(), users: make(map[*follower]struct{})}
 		m.infos[rev] = i
 	}
 	i.users[f] = struct{}{}
-	f.wanted[rev] = i
+	f.want(rev, i)
 	if i.known {
 		return i, i.tried
 	}
@@ -113,7 +111,7 @@ func (m *metadataStore) want(f *follower, rev revision, candidates []candidate) 
 }
 
 // offer replaces the candidates by those alive now, keeping the order of old ones; a new one is worth an attempt at once.
-func (i *info) offer(candidates []candidate) {
+func (i *info) offer(candidates []dubbo.Source) {
 	kept := i.asked[:0:0]
 	for _, c := range i.asked {
 		if slices.Contains(candidates, c) {
@@ -131,10 +129,7 @@ func (i *info) offer(candidates []candidate) {
 	}
 	i.asked = kept
 	if fresh && i.running {
-		select {
-		case i.kick <- struct{}{}:
-		default:
-		}
+		i.kick.ring()
 	}
 }
 
@@ -162,7 +157,7 @@ func (m *metadataStore) forgetIdle() {
 }
 
 // state returns what is known of a revision.
-func (m *metadataStore) state(i *info) (services []exported, known bool, err error) {
+func (m *metadataStore) state(i *info) (services []dubbo.Exported, known bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return i.services, i.known, i.err

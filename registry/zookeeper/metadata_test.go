@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
 
 // clockedAsker answers as told, and notes when it was asked.
@@ -58,16 +60,15 @@ func store(t *testing.T, answer func(context.Context, string) ([]byte, error)) (
 	return m, a, complaints
 }
 
-func follow(m *metadataStore) *follower {
-	f := m.tree.join()
-	f.wanted = make(map[revision]*info)
-	return f
+func follow(m *metadataStore) (*follower, bell) {
+	wake := newBell()
+	return m.tree.join(wake.ring), wake
 }
 
-func hosts(names ...string) []candidate {
-	all := make([]candidate, len(names))
+func hosts(names ...string) []dubbo.Source {
+	all := make([]dubbo.Source, len(names))
 	for n, name := range names {
-		all[n] = candidate{"dubbo", name}
+		all[n] = dubbo.Source{Protocol: "dubbo", Address: name}
 	}
 	return all
 }
@@ -80,13 +81,13 @@ func TestManyFollowersAskOnce(t *testing.T) {
 			time.Sleep(time.Second)
 			return []byte(metadataInfo("app", "r1", "a.S:dubbo=1")), nil
 		})
-		followers := make([]*follower, 50)
+		followers, wakes := make([]*follower, 50), make([]bell, 50)
 		for n := range followers {
-			followers[n] = follow(m)
+			followers[n], wakes[n] = follow(m)
 			m.want(followers[n], r1, hosts("h1", "h2"))
 		}
-		for _, f := range followers {
-			<-f.wake
+		for _, wake := range wakes {
+			<-wake
 		}
 		i, tried := m.want(followers[0], r1, nil)
 		<-tried
@@ -103,7 +104,7 @@ func TestManyFollowersAskOnce(t *testing.T) {
 func TestAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, a, complaints := store(t, refusing)
-		f := follow(m)
+		f, wake := follow(m)
 		m.want(f, r1, hosts("h1", "h2", "h3", "h4"))
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -114,9 +115,9 @@ func TestAttempts(t *testing.T) {
 		if len(*complaints) != 4 || (*complaints)[0] != "metadata of app, revision r1: ask dubbo://h2: refused" {
 			t.Errorf("%q", *complaints)
 		}
-		<-f.wake // told once that it is not to be had
+		<-wake // told once that it is not to be had
 		select {
-		case <-f.wake:
+		case <-wake:
 			t.Error("woken again for nothing")
 		default:
 		}
@@ -137,7 +138,7 @@ func TestNewCandidateIsAskedAtOnce(t *testing.T) {
 			}
 			return []byte(`{"services":{}}`), nil
 		})
-		f := follow(m)
+		f, _ := follow(m)
 		m.want(f, r1, hosts("bad"))
 		time.Sleep(time.Hour)
 		a.reset()
@@ -164,7 +165,8 @@ func TestSilentInstance(t *testing.T) {
 			}
 			return []byte(`{"services":{}}`), nil
 		})
-		f, began := follow(m), time.Now()
+		f, _ := follow(m)
+		began := time.Now()
 		_, first := m.want(f, r1, hosts("good", "silent"))
 		_, other := m.want(f, revision{app: "other", id: "x"}, hosts("good"))
 		<-other
@@ -181,7 +183,7 @@ func TestSilentInstance(t *testing.T) {
 func TestNobodyWantsItAnyMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, a, _ := store(t, refusing)
-		f := follow(m)
+		f, _ := follow(m)
 		m.want(f, r1, hosts("h"))
 		synctest.Wait()
 		m.unwant(f, swap(&f.wanted, nil))
@@ -191,7 +193,6 @@ func TestNobodyWantsItAnyMore(t *testing.T) {
 		if got := a.log(); got != before {
 			t.Errorf("asked on: %s", got)
 		}
-		f.wanted = make(map[revision]*info)
 		m.want(f, revision{app: "other", id: "x"}, nil) // at which what is idle for long is forgotten
 		m.mu.Lock()
 		_, there := m.infos[r1]
@@ -212,7 +213,7 @@ func TestNobodyWantsItAnyMore(t *testing.T) {
 func TestBadAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, _, complaints := store(t, func(context.Context, string) ([]byte, error) { return []byte("<html>"), nil })
-		f := follow(m)
+		f, _ := follow(m)
 		i, tried := m.want(f, r1, hosts("h"))
 		<-tried
 		if _, known, err := m.state(i); known || !strings.Contains(err.Error(), "ask dubbo://h: not a MetadataInfo") {
@@ -228,10 +229,10 @@ func TestBadAnswers(t *testing.T) {
 }
 
 func TestCandidatesAreBounded(t *testing.T) {
-	i := &info{kick: make(chan struct{}, 1)}
-	var many []candidate
+	i := &info{kick: newBell()}
+	var many []dubbo.Source
 	for n := range 10_000 {
-		many = append(many, candidate{"dubbo", fmt.Sprint(n)})
+		many = append(many, dubbo.Source{Protocol: "dubbo", Address: fmt.Sprint(n)})
 	}
 	i.offer(many)
 	if len(i.asked) != candidatesKept {

@@ -2,14 +2,16 @@ package zookeeper
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
 
 // override is a rule that operators set for providers: of all that it can say, whether they are disabled, and their
 // weight.
 type override struct {
-	url *dubboURL // whom it is for, and what it sets
+	url *dubbo.URL // whom it is for, and what it sets
 	// exact says that group and version are those of the rule even where they are empty.
 	exact bool
 }
@@ -25,12 +27,12 @@ const only = "not applied: of Dubbo's rules only weight and disabled are"
 // is applied.
 func parseOverrides(names []string) (all overrides, more []string) {
 	for _, name := range names {
-		u, err := parseURL(name)
-		if err != nil || u.protocol != "override" || isFalse(u.params["enabled"]) {
+		u, err := dubbo.ParseEscaped(name)
+		if err != nil || u.Protocol != "override" || strings.EqualFold(u.Params["enabled"], "false") {
 			continue
 		}
 		all = append(all, override{url: u})
-		for key := range u.params {
+		for key := range u.Params {
 			switch key {
 			case "weight", "disabled", "enabled", "group", "version", "application", "category", "dynamic", "side", "compatible_config", "configVersion":
 				continue
@@ -48,10 +50,10 @@ func (o overrides) apply(i *registry.Instance) {
 		if !r.matches(i) {
 			continue
 		}
-		if d, ok := r.url.params["disabled"]; ok {
-			i.Disabled = isTrue(d)
+		if d, ok := r.url.Params["disabled"]; ok {
+			i.Disabled = strings.EqualFold(d, "true")
 		}
-		if w, err := strconv.Atoi(r.url.params["weight"]); err == nil {
+		if w, err := strconv.Atoi(r.url.Params["weight"]); err == nil {
 			i.Weight = min(max(float64(w), 0)/100, 1e9)
 		}
 	}
@@ -61,16 +63,16 @@ func (o overrides) apply(i *registry.Instance) {
 func (r override) matches(i *registry.Instance) bool {
 	u := r.url
 	switch {
-	case u.host != "0.0.0.0" && u.host != "" && u.host != i.Host:
+	case u.Host != "0.0.0.0" && u.Host != "" && u.Host != i.Host:
 		return false
-	case u.port != 0 && u.port != i.Port:
+	case u.Port != 0 && u.Port != i.Port:
 		return false
-	case !leftOpenOr(u.params["application"], i.Metadata["application"]):
+	case !leftOpenOr(u.Params["application"], i.Metadata["application"]):
 		return false
 	case r.exact:
-		return u.params["group"] == i.Group && u.params["version"] == i.Version
+		return u.Params["group"] == i.Group && u.Params["version"] == i.Version
 	}
-	return leftOpenOr(u.params["group"], i.Group) && leftOpenOr(u.params["version"], i.Version)
+	return leftOpenOr(u.Params["group"], i.Group) && leftOpenOr(u.Params["version"], i.Version)
 }
 
 func leftOpenOr(rule, value string) bool { return rule == "" || rule == "*" || rule == value }

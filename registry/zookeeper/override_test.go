@@ -45,24 +45,15 @@ func TestOverrideRules(t *testing.T) {
 	}
 }
 
-func TestMappings(t *testing.T) {
-	for data, want := range map[string]string{
-		"":              "",
-		"app":           "app",
-		"a,b":           "a;b",
-		" a , ,b,":      "a;b",
-		"../x,a/b,.,ok": "ok",
-		"a\x00b":        "",
-	} {
-		got := ""
-		for n, app := range parseMapping([]byte(data)) {
-			if n > 0 {
-				got += ";"
-			}
-			got += app
+func FuzzOverride(f *testing.F) {
+	f.Add(encode("override://0.0.0.0/a.S?weight=50"))
+	f.Add(encode("override://192.0.2.1:20880/a.S?disabled=true&group=*&weight=-5"))
+	f.Add(encode("override:///a.S?weight=99999999999999"))
+	f.Fuzz(func(t *testing.T, name string) {
+		i := registry.Instance{Host: "192.0.2.1", Port: 20880, Weight: 1}
+		first(parseOverrides([]string{name})).apply(&i)
+		if err := i.Validate(); err != nil {
+			t.Errorf("%q made an instance useless: %v", name, err)
 		}
-		if got != want {
-			t.Errorf("%q: %q, want %q", data, got, want)
-		}
-	}
+	})
 }

@@ -18,7 +18,7 @@ func plainWatch(root string, service registry.ServiceName, push func(registry.Sn
 		if len(nodes) == 1 && nodes[0].name == "" {
 			return nodes[0].err
 		}
-		s := registry.Snapshot{Service: service}
+		s := registry.Snapshot{Service: service, Instances: make([]registry.Instance, 0, len(nodes))}
 		for _, r := range nodes {
 			switch {
 			case r.err != nil:
@@ -35,7 +35,7 @@ func plainWatch(root string, service registry.ServiceName, push func(registry.Sn
 // plain is the instance as Spring Cloud's own client would call it.
 func (n *instanceNode) plain() registry.Instance {
 	i := registry.Instance{
-		Host: n.host, Port: n.port,
+		Host: n.host, Port: int(n.port),
 		Protocol: cmp.Or(n.metadata["protocol"], n.scheme, "http"),
 		Weight:   plainWeight(n.metadata["weight"]),
 		Zone:     n.metadata["zone"],
@@ -43,7 +43,7 @@ func (n *instanceNode) plain() registry.Instance {
 		Metadata: n.metadata,
 	}
 	if n.sslPort != 0 {
-		i.Port, i.Protocol = n.sslPort, cmp.Or(n.metadata["protocol"], "https")
+		i.Port, i.Protocol = int(n.sslPort), cmp.Or(n.metadata["protocol"], "https")
 	}
 	switch strings.ToUpper(n.metadata["instance_status"]) {
 	case "DOWN", "OUT_OF_SERVICE":

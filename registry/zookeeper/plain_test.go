@@ -41,18 +41,18 @@ func TestPlainInstances(t *testing.T) {
 		"protocol in metadata, IPv6, odd weight": {
 			spring("[2001:db8::1]", `"port":"9000","sslPort":0`, `"protocol":"h2c","weight":"NaN","flag":true,"n":7,"none":null,"list":[1]`),
 			registry.Instance{Host: "2001:db8::1", Port: 9000, Protocol: "h2c", Weight: 1,
-				Metadata: map[string]string{"protocol": "h2c", "weight": "NaN", "flag": "true", "n": "7", "none": "", "list": ""}},
+				Metadata: map[string]string{"protocol": "h2c", "weight": "NaN", "flag": "true", "n": "7", "none": "", "list": "[1]"}},
 		},
 		"scheme spelled out": {
 			`{"address":"192.0.2.1","port":8443,"uriSpec":{"parts":[{"value":"https://","variable":false},{"value":"address","variable":true}]}}`,
-			registry.Instance{Host: "192.0.2.1", Port: 8443, Protocol: "https", Weight: 1, Metadata: map[string]string{}},
+			registry.Instance{Host: "192.0.2.1", Port: 8443, Protocol: "https", Weight: 1},
 		},
 		"bare Curator, disabled": {
 			`{"address":"192.0.2.1","port":80,"enabled":false,"payload":"text","uriSpec":"text"}`,
-			registry.Instance{Host: "192.0.2.1", Port: 80, Protocol: "http", Weight: 1, Disabled: true, Metadata: map[string]string{}},
+			registry.Instance{Host: "192.0.2.1", Port: 80, Protocol: "http", Weight: 1, Disabled: true},
 		},
 	} {
-		n, err := parseInstance([]byte(c.data))
+		n, err := parseInstance([]byte(c.data), newShelf())
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

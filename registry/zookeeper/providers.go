@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
 
 // providerList is the list of an interface's providers. Its names are long and most of each is the same as in the next,
@@ -86,12 +87,12 @@ func parseProviders(iface string, names []string, before *providerList) *provide
 
 func parseProvider(iface, name string, shared interner) *provider {
 	p := &provider{}
-	u, err := parseURL(name)
+	u, err := dubbo.ParseEscaped(name)
 	if err == nil {
-		p.instance, err = u.provider(iface)
+		p.instance, err = u.Provider(iface)
 	}
 	if err != nil {
-		return &provider{err: err, entry: strings.Clone(clip(readable(name)))}
+		return &provider{err: err, entry: strings.Clone(clip(dubbo.Readable(name)))}
 	}
 	shared.tidy(&p.instance)
 	return p
@@ -132,27 +133,22 @@ func (n interner) tidy(i *registry.Instance) {
 	i.Group, i.Version, i.Path = n.of(i.Group), n.of(i.Version), n.of(i.Path)
 	kept := 0
 	for k := range i.Metadata {
-		if !isNoise(k) {
+		if !dubbo.IsNoise(k) {
 			kept++
 		}
 	}
 	own := make(map[string]string, kept)
 	for k, v := range i.Metadata {
-		if !isNoise(k) {
+		if !dubbo.IsNoise(k) {
 			own[n.of(k)] = n.of(v)
 		}
 	}
 	i.Metadata = own
 }
 
-// isNoise names parameters that every provider writes and that say nothing to a caller: they are a quarter of a
-// registry's memory.
-func isNoise(key string) bool {
-	switch key {
-	case "anyhost", "background", "bean.name", "bind.ip", "bind.port", "category", "deprecated", "dubbo", "dynamic",
-		"executor-management-mode", "file-cache", "generic", "interface", "ipv6", "metadata-type", "pid", "qos.enable", "qos.port",
-		"register", "register-mode", "server", "service-name-mapping", "service.filter", "side", "threadpool", "threads":
-		return true
+func clip(s string) string {
+	if len(s) > 40 {
+		return s[:40] + "..."
 	}
-	return false
+	return s
 }

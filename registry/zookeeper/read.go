@@ -39,7 +39,9 @@ func (k kind) isList() bool { return k == children || k == providers }
 
 // value is what a reading found. It never changes.
 type value struct {
-	found     bool
+	found bool
+	// armed is true when the server tells us of the next change.
+	armed     bool
 	names     []string // of children, sorted
 	providers *providerList
 	data      []byte        // of content
@@ -47,8 +49,6 @@ type value struct {
 	node      *instanceNode // of an instance
 	stamp     stamp         // of content and instance
 	err       error         // why the server or the parser refused it
-	// armed is true when the server tells us of the next change.
-	armed bool
 }
 
 // stamp tells one state of a node from every other one: the transactions that created and last changed it.
@@ -113,7 +113,7 @@ func (s *session) readBatch(batch []order) {
 			o.done(nil, errLost)
 			continue
 		}
-		o.done(o.take(results[i]))
+		o.done(o.take(results[i], s.shelf))
 	}
 }
 
@@ -148,14 +148,14 @@ func (s *session) readOld(o order) {
 				r.Err = err
 			}
 		}
-		o.done(o.take(r))
+		o.done(o.take(r, s.shelf))
 		return
 	}
 	o.done(&value{}, nil) // not armed: it is read again at the next run
 }
 
 // take makes a value of what the server said.
-func (o *order) take(r wire.Result) (*value, error) {
+func (o *order) take(r wire.Result, shared *shelf) (*value, error) {
 	var code wire.Error
 	switch {
 	case errors.Is(r.Err, wire.ErrNoNode):
@@ -182,7 +182,7 @@ func (o *order) take(r wire.Result) (*value, error) {
 		if o.old != nil && o.old.found && o.old.stamp == v.stamp {
 			v.node, v.err = o.old.node, o.old.err
 		} else {
-			v.node, v.err = parseInstance(r.Data)
+			v.node, v.err = parseInstance(r.Data, shared)
 		}
 	}
 	return v, nil

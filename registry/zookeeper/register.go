@@ -134,8 +134,8 @@ func (a *announcement) create(ctx context.Context, s *session) error {
 func (a *announcement) withdraw(ctx context.Context, trouble func(error)) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), registry.WithdrawTimeout)
 	defer cancel()
-	f := a.z.tree.join()
-	defer a.z.tree.leave(f)
+	wake := newBell()
+	defer a.z.tree.leave(a.z.tree.join(wake.ring))
 	for {
 		s, _ := a.z.tree.current()
 		if s != nil {
@@ -155,7 +155,7 @@ func (a *announcement) withdraw(ctx context.Context, trouble func(error)) {
 			}
 		}
 		select {
-		case <-f.wake:
+		case <-wake:
 		case <-a.z.tree.ended:
 			return
 		case <-ctx.Done():

@@ -121,7 +121,7 @@ func TestSpringInstance(t *testing.T) {
 	}}
 	data, err := json.Marshal(springInstance(in, time.Now()))
 	must(t, err)
-	n, err := parseInstance(data)
+	n, err := parseInstance(data, newShelf())
 	must(t, err)
 	want := in.Instance
 	want.Metadata = map[string]string{"team": "edge", "instance_status": "OUT_OF_SERVICE", "weight": "0.5", "zone": "b"}

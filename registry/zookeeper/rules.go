@@ -10,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
 
 // maxRule bounds a rule's document: what reads YAML takes a minute for 64 KB of brackets, and a tenth of a second for these.
@@ -150,11 +151,11 @@ func (item *ruleItem) overrides(scope ruleScope, addresses []string) (all overri
 	}
 	for _, address := range addresses {
 		for _, app := range apps {
-			u := &dubboURL{params: maps.Clone(base)}
-			if u.setAddress(address) != nil {
+			u := &dubbo.URL{Params: maps.Clone(base)}
+			if u.SetAddress(address) != nil {
 				continue
 			}
-			u.params["application"] = app
+			u.Params["application"] = app
 			all = append(all, override{url: u, exact: scope.service})
 		}
 	}
@@ -166,10 +167,10 @@ func (item *ruleItem) overrides(scope ruleScope, addresses []string) (all overri
 func (w *dubboWatch) rules(v *view, old, routers, centre *value, apps map[string]struct{}, s *registry.Snapshot) (overrides, []*value, error) {
 	all, more := parseOverrides(old.names)
 	for _, name := range more {
-		s.Skip("configurators/"+readable(name), only)
+		s.Skip("configurators/"+dubbo.Readable(name), only)
 	}
 	for _, name := range routers.names {
-		s.Skip("routers/"+readable(name), only)
+		s.Skip("routers/"+dubbo.Readable(name), only)
 	}
 	var scopes []ruleScope
 	var names []string

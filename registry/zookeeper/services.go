@@ -198,7 +198,7 @@ func (w *servicesWatch) readApps(v *view, apps []string) error {
 	if v.partial { // what others want stays wanted
 		for rev, i := range v.wanted {
 			if _, found := slices.BinarySearch(apps, rev.app); !found {
-				v.follower.wanted[rev] = i
+				v.follower.want(rev, i)
 			}
 		}
 	}
@@ -245,10 +245,9 @@ func (w *servicesWatch) replaceApp(v *view, app string, nodes []registered, know
 		}
 		e := known[r.revision()]
 		p.again = p.again || e.err != nil
-		for _, s := range e.services {
-			// 2.7 lists its own MetadataService among the application's.
-			if (s.protocol == "dubbo" || s.protocol == "tri") && !strings.HasPrefix(s.iface, "org.apache.dubbo.metadata.") {
-				found[registry.DubboService(s.iface, s.group, s.version)] = struct{}{}
+		for i := range e.services {
+			if s := &e.services[i]; s.Listed() {
+				found[s.Service] = struct{}{}
 			}
 		}
 	}

@@ -27,6 +27,7 @@ type session struct {
 	// every reading leaves a watch of its own.
 	old   bool
 	batch int // reads in one request, at most
+	shelf *shelf
 	lanes int // requests under way, at most
 
 	mu    sync.Mutex
@@ -45,6 +46,7 @@ type settings struct {
 	roots                          []string
 	tls                            *tls.Config // nil for none
 	batch                          int
+	shelf                          *shelf
 }
 
 // target is one server to try: an address that a host's name stands for.
@@ -77,7 +79,7 @@ func open(ctx context.Context, at target, set settings, zxid int64, onNode func(
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, set.connectTimeout, fmt.Errorf("no answer within %v", set.connectTimeout))
 	defer cancel()
-	s := &session{old: at.old, batch: set.batch, lanes: fewLanes, watched: make(map[string]struct{})}
+	s := &session{old: at.old, batch: set.batch, shelf: set.shelf, lanes: fewLanes, watched: make(map[string]struct{})}
 	if s.old {
 		s.batch, s.lanes = 1, manyLanes
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func testSettings() settings {
-	return settings{sessionTimeout: 2 * time.Second, connectTimeout: 300 * time.Millisecond, batch: batchOf, roots: []string{"/"}}
+	return settings{sessionTimeout: 2 * time.Second, connectTimeout: 300 * time.Millisecond, batch: batchOf, shelf: newShelf(), roots: []string{"/"}}
 }
 
 func ignore(*session, wire.Event) {}
@@ -187,9 +187,11 @@ func TestTreeReadsOnce(t *testing.T) {
 	const followers = 8
 	answers := make(chan error, followers)
 	var joined []*follower
+	var wakes []bell
 	for range followers {
-		f := tr.join()
-		joined = append(joined, f)
+		wake := newBell()
+		f := tr.join(wake.ring)
+		joined, wakes = append(joined, f), append(wakes, wake)
 		go func() {
 			v := &view{ctx: t.Context(), tree: tr, follower: f}
 			values, err := v.get(all(content, paths)...)
@@ -204,24 +206,24 @@ func TestTreeReadsOnce(t *testing.T) {
 	for range followers {
 		must(t, <-answers)
 	}
-	reads := uint64(0)
+	reads := uint32(0)
 	for _, n := range tr.nodes {
 		reads += n.reads
 	}
-	if reads != uint64(len(paths)) {
+	if reads != uint32(len(paths)) {
 		t.Errorf("%d readings of %d nodes", reads, len(paths))
 	}
 	// One changes: all are woken, and only that one is read again.
-	for _, f := range joined {
+	for _, wake := range wakes {
 		select {
-		case <-f.wake: // of the session's beginning
+		case <-wake: // of the session's beginning
 		default:
 		}
 	}
 	w.put(paths[7], "new")
-	for _, f := range joined {
+	for _, wake := range wakes {
 		select {
-		case <-f.wake:
+		case <-wake:
 		case <-time.After(deadline):
 			t.Fatal("not woken")
 		}

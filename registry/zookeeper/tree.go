@@ -25,20 +25,20 @@ type tree struct {
 type node struct {
 	key   key
 	value *value
-	// fresh is true while value is what the server has.
-	fresh bool
 	// changes counts the server's events, reads the readings; both only to tell whether there was one meanwhile.
-	changes, reads uint64
-	flight         *flight // the reading under way, or nil
-	followers      []*follower
+	changes, reads uint32
+	// fresh is true while value is what the server has.
+	fresh     bool
+	flight    *flight // the reading under way, or nil
+	followers []*follower
 }
 
 // follower is one function that reads nodes, and wants to run again when one of them changes.
 type follower struct {
-	wake  chan struct{}    // holds at most one token
+	poke  func()           // wakes it, at once or after what it is doing; does not block
 	round uint64           // counts runs
 	nodes map[*node]uint64 // what it read, with the last round that did
-	// wanted is the metadata that it asked for in its last run.
+	// wanted is the metadata that it asked for in its last run; nil for none.
 	wanted map[revision]*info
 	// marked, if not nil, gathers the nodes that changed since it was last asked for; all says that everything did.
 	marked map[*node]struct{}
@@ -49,8 +49,8 @@ func newTree() *tree {
 	return &tree{nodes: make(map[key]*node), followers: make(map[*follower]struct{}), ended: make(chan struct{})}
 }
 
-func (t *tree) join() *follower {
-	f := &follower{wake: make(chan struct{}, 1), nodes: make(map[*node]uint64)}
+func (t *tree) join(poke func()) *follower {
+	f := &follower{poke: poke}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.followers[f] = struct{}{}
@@ -93,12 +93,25 @@ func (t *tree) drop(n *node) {
 	}
 }
 
-// poke wakes a follower, at once or after what it is doing.
-func (f *follower) poke() {
+// bell wakes somebody who waits for it.
+type bell chan struct{}
+
+func newBell() bell { return make(bell, 1) }
+
+// ring never waits; a bell that has not been heard yet is not rung twice.
+func (b bell) ring() {
 	select {
-	case f.wake <- struct{}{}:
+	case b <- struct{}{}:
 	default:
 	}
+}
+
+// want notes that the follower wants a revision's metadata.
+func (f *follower) want(rev revision, i *info) {
+	if f.wanted == nil {
+		f.wanted = make(map[revision]*info, 1)
+	}
+	f.wanted[rev] = i
 }
 
 // attach begins a session: everybody must read again.
@@ -198,6 +211,9 @@ func (t *tree) mark(k key) {
 func (t *tree) touch(f *follower, keys []key) []*node {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if f.nodes == nil {
+		f.nodes = make(map[*node]uint64, len(keys))
+	}
 	nodes := make([]*node, len(keys))
 	for i, k := range keys {
 		n := t.nodes[k]

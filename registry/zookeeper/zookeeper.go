@@ -53,7 +53,7 @@ func newZooKeeper(c *Config, opts registry.Options, secure *tls.Config) *zooKeep
 		config: c,
 		opts:   opts,
 		set: settings{
-			sessionTimeout: c.SessionTimeout, connectTimeout: c.ConnectTimeout, tls: secure, batch: batchOf,
+			sessionTimeout: c.SessionTimeout, connectTimeout: c.ConnectTimeout, tls: secure, batch: batchOf, shelf: newShelf(),
 			roots: []string{c.DubboRoot, c.ServicesRoot},
 		},
 		tree: newTree(),
@@ -220,14 +220,23 @@ func advise(err error) error {
 // Watch reports every instance of one service: of Kind Dubbo by interface and by application, of Kind Plain those that
 // Spring Cloud registers.
 func (z *zooKeeper) Watch(ctx context.Context, service registry.ServiceName, push func(registry.Snapshot)) error {
+	r, err := z.watcher(ctx, service, push)
+	if err != nil {
+		return err
+	}
+	return r.follow()
+}
+
+// watcher is what Watch runs. It is a function of its own so that the stack of those who wait stays small.
+func (z *zooKeeper) watcher(ctx context.Context, service registry.ServiceName, push func(registry.Snapshot)) (*runner, error) {
 	if err := checkPart(service.Name); err != nil {
-		return fmt.Errorf("watch %s: %w", service, err)
+		return nil, fmt.Errorf("watch %s: %w", service, err)
 	}
+	build := plainWatch(z.config.ServicesRoot, service, push)
 	if service.Kind == registry.Dubbo {
-		w := newDubboWatch(z, service, push)
-		return z.follow(ctx, z.cannotWatch(service.String()), w.build)
+		build = newDubboWatch(z, service, push).build
 	}
-	return z.follow(ctx, z.cannotWatch(service.String()), plainWatch(z.config.ServicesRoot, service, push))
+	return z.newRunner(ctx, z.cannotWatch(service.String()), build), nil
 }
 
 // WatchServices reports the interfaces that have a provider and the applications that have an instance.

@@ -22,7 +22,7 @@ var rooms = []struct {
 	{"protocol/dubbo/...", []string{"protocol", "protocol/socket", "protocol/dubbo/..."}},
 	{"protocol/...", []string{"protocol", "protocol/socket"}},
 	{"registry/file", []string{"registry", "registry/static"}}, // a file holds what the static registry's section holds
-	{"registry/...", []string{"registry"}},
+	{"registry/...", []string{"registry", "registry/dubbo"}},
 	{"discovery/...", []string{"registry"}},
 	{"flowcontrol/...", []string{"protocol"}},
 	{"telemetry/...", []string{"protocol"}},

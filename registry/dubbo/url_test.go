@@ -1,4 +1,4 @@
-package zookeeper
+package dubbo
 
 import (
 	"net/url"
@@ -38,14 +38,17 @@ func TestProviderURLs(t *testing.T) {
 		"IPv6 in brackets":            {"dubbo://[2001:db8::1]:20880/a.S", registry.Instance{Host: "2001:db8::1", Port: 20880, Protocol: "dubbo", Weight: 1}, nil},
 		"IPv6 as Java writes it":      {"dubbo://2001:db8:0:0:0:0:0:1:20880/a.S", registry.Instance{Host: "2001:db8:0:0:0:0:0:1", Port: 20880, Protocol: "dubbo", Weight: 1}, nil},
 		"a user":                      {"dubbo://u:p@localhost.:1/a.S", registry.Instance{Host: "localhost.", Port: 1, Protocol: "dubbo", Weight: 1}, nil},
+		"upper case":                  {"DUBBO://h:1/a.S", registry.Instance{Host: "h", Port: 1, Protocol: "dubbo", Weight: 1}, nil},
+		"odd parameters":              {"dubbo://h:1/a.S?k=v=w&=z&m=a%2Cb&n=v%zz", registry.Instance{Host: "h", Port: 1, Protocol: "dubbo", Weight: 1}, map[string]string{"k": "v=w", "m": "a,b", "n": "v%zz"}},
+		"neither on nor off":          {"dubbo://h:1/a.S?disabled=false&enabled=x", registry.Instance{Host: "h", Port: 1, Protocol: "dubbo", Weight: 1}, nil},
 		"a plus and a percent sign":   {"dubbo://h:1/a.S?release=3.3+x&odd=50%&=x&empty", registry.Instance{Host: "h", Port: 1, Protocol: "dubbo", Weight: 1}, map[string]string{"release": "3.3+x", "odd": "50%", "empty": ""}},
 	} {
-		u, err := parseURL(encode(c.text))
+		u, err := ParseEscaped(url.QueryEscape(c.text))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		got, err := u.provider("a.S")
+		got, err := u.Provider("a.S")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -80,52 +83,36 @@ func TestBadProviderURLs(t *testing.T) {
 		"dubbo://[::1/a":             "is not a name",
 		"dubbo://[::1]/a?weight=1e9": "no port",
 	} {
-		name := encode(text)
-		u, err := parseURL(name)
+		name := url.QueryEscape(text)
+		u, err := ParseEscaped(name)
 		if err == nil {
-			_, err = u.provider("a")
+			_, err = u.Provider("a")
 		}
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: %v, want %q", text, err, want)
 		}
 	}
-	if _, err := parseURL("dubbo%3A%2F%2Fh%3A1%2"); err == nil {
+	if _, err := ParseEscaped("dubbo%3A%2F%2Fh%3A1%2"); err == nil {
 		t.Error("half an escape was taken")
 	}
 }
 
 func FuzzProviderURL(f *testing.F) {
-	for _, seed := range []string{dubboGo(), java33("tri", "192.0.2.2:21881", "a.S", "&group=g&version=1"), "override://0.0.0.0/a?weight=5&disabled=true", "dubbo://[::1]:1/", "a://@:1?%"} {
-		f.Add(encode(seed))
+	for _, seed := range []string{dubboGo(), "tri://192.0.2.2:21881/a.S?application=jprov&methods=hello,get&side=provider&group=g&version=1", "override://0.0.0.0/a?weight=5&disabled=true", "dubbo://[::1]:1/", "a://@:1?%"} {
+		f.Add(url.QueryEscape(seed))
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		_ = readable(name)
-		u, err := parseURL(name)
+		_ = Readable(name)
+		u, err := ParseEscaped(name)
 		if err != nil {
 			return
 		}
-		i, err := u.provider("a.S")
+		i, err := u.Provider("a.S")
 		if err != nil {
 			return
 		}
 		if err := i.Validate(); err != nil {
 			t.Errorf("%q gave an instance that cannot be used: %v", name, err)
-		}
-		for _, o := range first(parseOverrides([]string{name})) {
-			t.Errorf("a provider taken for an override: %+v", o)
-		}
-	})
-}
-
-func FuzzOverride(f *testing.F) {
-	f.Add(encode("override://0.0.0.0/a.S?weight=50"))
-	f.Add(encode("override://192.0.2.1:20880/a.S?disabled=true&group=*&weight=-5"))
-	f.Add(encode("override:///a.S?weight=99999999999999"))
-	f.Fuzz(func(t *testing.T, name string) {
-		i := registry.Instance{Host: "192.0.2.1", Port: 20880, Weight: 1}
-		first(parseOverrides([]string{name})).apply(&i)
-		if err := i.Validate(); err != nil {
-			t.Errorf("%q made an instance useless: %v", name, err)
 		}
 	})
 }
