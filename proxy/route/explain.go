@@ -75,7 +75,7 @@ type place struct {
 	fits     bool   // the whole pattern does
 	rest     string // of the path, behind what fits
 	end      bool   // nothing is, not even a slash
-	rank     int    // in the order of the search
+	rank     int    // in the order of the search: hosts, then below each of them
 }
 
 // step is one segment of a pattern.
@@ -215,7 +215,7 @@ func compare[T any](a, b *Candidate[T]) int {
 		return d
 	}
 	if near >= 3 {
-		return cmp.Or(cmp.Compare(a.place.root, b.place.root), cmp.Compare(a.place.rank, b.place.rank))
+		return cmp.Compare(a.place.rank, b.place.rank)
 	}
 	return cmp.Or(cmp.Compare(b.place.depth, a.place.depth), cmp.Compare(a.leaf.order, b.leaf.order), cmp.Compare(a.place.host, b.place.host))
 }

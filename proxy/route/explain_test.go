@@ -18,7 +18,7 @@ func (d dice) of(words ...string) string { return words[d.IntN(len(words))] }
 func (d dice) pattern() string {
 	var b strings.Builder
 	for i := range 1 + d.IntN(4) {
-		b.WriteString("/" + d.of("a", "b", "ab", "", "*", fmt.Sprintf("{c%d}", i), fmt.Sprintf("{r%d:[ab]+}", i), "a*", fmt.Sprintf("a{m%d}", i),
+		b.WriteString("/" + d.of("a", "b", "ab", "", "*", fmt.Sprintf("{c%d}", i), fmt.Sprintf("{r%d:[ab]+}", i), fmt.Sprintf("{o%d:a*}", i), "a*", fmt.Sprintf("a{m%d}", i),
 			fmt.Sprintf("{x%d}-{y%d}", i, i), "%2F"))
 	}
 	switch d.IntN(4) {
@@ -66,7 +66,7 @@ func (d dice) match() config.Match {
 }
 
 func (d dice) request() *protocol.Request {
-	req := &protocol.Request{Method: d.of("GET", "HEAD", "POST", "OPTIONS"), Authority: d.of("h", "x.h:80", "Y.X.H.", "z")}
+	req := &protocol.Request{Method: d.of("GET", "HEAD", "POST", "OPTIONS"), Authority: d.of("h", "x.h:80", "Y.X.H.", "z", ".h", "")}
 	for range 1 + d.IntN(4) {
 		req.Path += "/" + d.of("a", "b", "ab", "a-b", "", "%2F")
 	}
