@@ -2,7 +2,7 @@
 
 LINT = go tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: demo test conformance conformance-full bench fuzz lint fmt
+.PHONY: demo test conformance conformance-full resilience bench fuzz lint fmt
 
 demo: ## the gateway and services to try it on, in one process
 	go run ./cmd/sluice demo
@@ -18,6 +18,9 @@ conformance: ## what every registry is held to, in the short form that is part o
 conformance-full: ## all of it, half an hour; writes what it measured into docs/guide/registries.md
 	go run ./test/testbed/prepare
 	SLUICE_CONFORMANCE=full go test -count=1 -timeout 60m ./test/conformance -update
+
+resilience: ## bad instances, at full length and beside the peers, a quarter of an hour; writes docs/guide/resilience.md's tables
+	SLUICE_RESILIENCE=full go test -count=1 -v -timeout 40m ./test/e2e/resilience -update
 
 bench: ## what the hot path's steps cost, with allocations
 	go test -run '^$$' -bench . -benchmem ./...
