@@ -20,6 +20,9 @@ func (l *Listener) SetDefaults() {
 }
 
 // SetDefaults implements the convention above.
+func (g *GRPC) SetDefaults() { g.Refresh, g.MessageBytes = time.Minute, 4<<20 }
+
+// SetDefaults implements the convention above.
 func (s *Sticky) SetDefaults() { s.Cookie = "SLUICE" }
 
 // SetDefaults implements the convention above.

@@ -256,12 +256,49 @@ type Target struct {
 	Hedge *Hedge `yaml:"hedge"`
 	// Mirror sends copies of the requests to another service as well, and drops its answers.
 	Mirror *Mirror `yaml:"mirror"`
+	// GRPC says how a gRPC service is offered; gRPC itself passes without it.
+	GRPC *GRPC `yaml:"grpc"`
 	// Dubbo makes the target a Dubbo method.
 	Dubbo *Dubbo `yaml:"dubbo"`
 	// Timeout bounds the whole exchange with the service, retries included, until the answer's head; 0 means none.
 	Timeout time.Duration `yaml:"timeout"`
 	// Retries say what is tried again.
 	Retries Retries `yaml:"retries"`
+}
+
+// GRPC says how a gRPC service is offered. Instances speak h2c unless they, or the section services, say otherwise.
+type GRPC struct {
+	// Transcode offers the service as JSON over HTTP too: by its google.api.http annotations, and every method as
+	// POST /package.Service/Method. The route's path must let these through.
+	Transcode bool `yaml:"transcode"`
+	// Services are the full names of those that can be called as JSON; none means all that are described.
+	Services []string `yaml:"services"`
+	// Descriptors is a file with a descriptor set (protoc --descriptor_set_out --include_imports), Protos a folder of .proto
+	// files. Without either the servers are asked by reflection. Relative ones count from the document's folder.
+	Descriptors string `yaml:"descriptors"`
+	Protos      string `yaml:"protos"`
+	// Refresh is how old what was read may get.
+	Refresh time.Duration `yaml:"refresh"`
+	// Web takes gRPC-Web and Connect as well.
+	Web bool `yaml:"web"`
+	// MessageBytes bounds each message, in either direction.
+	MessageBytes Size `yaml:"messageBytes"`
+	// JSON says how messages look.
+	JSON GRPCJSON `yaml:"json"`
+}
+
+// GRPCJSON says how messages look as JSON. Without any of it they are protobuf's canonical JSON.
+type GRPCJSON struct {
+	// ProtoNames writes names as they are in the .proto file. Both are always read.
+	ProtoNames bool `yaml:"protoNames"`
+	// EnumNumbers writes enums as numbers.
+	EnumNumbers bool `yaml:"enumNumbers"`
+	// Int64Numbers writes 64-bit integers as numbers, which JavaScript rounds beyond 2^53.
+	Int64Numbers bool `yaml:"int64Numbers"`
+	// Unset writes fields that have no value as well.
+	Unset bool `yaml:"unset"`
+	// IgnoreUnknown accepts fields and query parameters that the message does not have.
+	IgnoreUnknown bool `yaml:"ignoreUnknown"`
 }
 
 // Hedge sends a second try of a request that is late to another instance; the first answer counts, and the other try is

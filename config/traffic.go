@@ -35,6 +35,21 @@ func (s *Split) Validate() error {
 	return nil
 }
 
+// Validate checks that descriptors come from one place.
+func (g *GRPC) Validate() error {
+	var errs []error
+	if g.Descriptors != "" && g.Protos != "" {
+		errs = append(errs, errors.New("protos: cannot stand beside descriptors"))
+	}
+	if !g.Transcode && (g.Descriptors != "" || g.Protos != "" || len(g.Services) > 0 || g.JSON != GRPCJSON{}) {
+		errs = append(errs, errors.New("transcode: must be true for descriptors, protos, services and json to have a meaning"))
+	}
+	if g.MessageBytes < 1 {
+		errs = append(errs, errors.New("messageBytes: must be at least 1"))
+	}
+	return errors.Join(errs...)
+}
+
 // Validate checks the service and the share.
 func (m *Mirror) Validate() error {
 	var errs []error
@@ -63,7 +78,7 @@ func (t *Target) traffic() (errs []error) {
 		errs = append(errs, errors.New("subset: cannot stand beside split; give each part its own"))
 	}
 	if t.Dubbo != nil {
-		for key, given := range map[string]bool{"split": len(t.Split) > 0, "subset": t.Subset != nil, "mirror": t.Mirror != nil} {
+		for key, given := range map[string]bool{"split": len(t.Split) > 0, "subset": t.Subset != nil, "mirror": t.Mirror != nil, "grpc": t.GRPC != nil} {
 			if given {
 				errs = append(errs, fmt.Errorf("%s: cannot stand beside dubbo yet", key))
 			}

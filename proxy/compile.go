@@ -24,7 +24,9 @@ type compiler struct {
 	gateway *Gateway
 	doc     *config.Document
 	log     *telemetry.AccessLog
-	leases  map[discovery.Key]*lease
+	leases  map[leaseKey]*lease
+	// protocol is what instances of the route at hand speak when neither they nor the services' section say so.
+	protocol string
 }
 
 // compile builds every route of the document. A route that cannot be built is left out and named; what it had taken is
@@ -114,14 +116,18 @@ func (c *compiler) target(r *config.Route, built *compiled) (protocol.Handler, e
 	if to.Dubbo != nil {
 		return c.dubbo(r, reg, built)
 	}
+	c.protocol = ""
+	if to.GRPC != nil {
+		c.protocol = "h2c"
+	}
 	end, err := c.end(to, reg, built)
-	if err != nil {
-		return nil, err
+	if err == nil && to.Mirror != nil {
+		end, err = c.mirror(to, end, built)
 	}
-	if to.Mirror == nil {
-		return end, nil
+	if err == nil && to.GRPC != nil {
+		end, err = c.grpc(r, end, built)
 	}
-	return c.mirror(to, end, built)
+	return end, err
 }
 
 // end builds what serves the requests of a target that is no Dubbo method.
@@ -151,8 +157,9 @@ func (c *compiler) end(to *config.Target, reg string, built *compiled) (protocol
 	if err != nil {
 		return nil, err
 	}
+	of := *c // as it stands for this route
 	d := c.gateway.store.AcquireDynamic(reg, to.Group, template, to.Discover, func(n registry.ServiceName) config.Service {
-		return settings(c.doc, reg, n)
+		return of.settings(reg, n)
 	})
 	built.release = append(built.release, d.Close)
 	built.answered = append(built.answered, d.Answered())
@@ -189,6 +196,12 @@ func (c *compiler) mirror(to *config.Target, end protocol.Handler, built *compil
 	return m, nil
 }
 
+// leaseKey is a service, as routes use it.
+type leaseKey struct {
+	service  discovery.Key
+	protocol string
+}
+
 // lease is one plan's hold on a service, shared by the routes that name it.
 type lease struct {
 	svc    *upstream.Service
@@ -197,22 +210,29 @@ type lease struct {
 
 func (c *compiler) acquire(reg string, name registry.ServiceName, built *compiled) (*upstream.Service, error) {
 	key := discovery.Key{Registry: reg, Service: name}
-	l := c.leases[key]
+	l := c.leases[leaseKey{key, c.protocol}]
 	if l == nil {
-		svc, err := c.gateway.store.Acquire(key, settings(c.doc, reg, name))
+		svc, err := c.gateway.store.Acquire(key, c.settings(reg, name))
 		if err != nil {
 			return nil, err
 		}
 		l = &lease{svc: svc}
 		if c.leases == nil {
-			c.leases = map[discovery.Key]*lease{}
+			c.leases = map[leaseKey]*lease{}
 		}
-		c.leases[key] = l
+		c.leases[leaseKey{key, c.protocol}] = l
 	}
 	l.routes++
 	built.leases = append(built.leases, l)
 	built.answered = append(built.answered, l.svc.Answered())
 	return l.svc, nil
+}
+
+// settings says how a service is treated by the route at hand.
+func (c *compiler) settings(reg string, name registry.ServiceName) config.Service {
+	s := settings(c.doc, reg, name)
+	s.Protocol = cmp.Or(s.Protocol, c.protocol)
+	return s
 }
 
 // registry resolves the name of a registry, which may be left out where there is only one.

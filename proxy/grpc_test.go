@@ -3,7 +3,9 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 )
 
@@ -81,5 +84,76 @@ routes: [{name: health, match: {path: "/grpc.health.v1.Health/*", methods: [POST
 	}
 	if status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("a deadline: %v", err)
+	}
+}
+
+// TestGRPCAsJSON: the service is asked what it serves, and called with JSON; errors of either side are problems.
+func TestGRPCAsJSON(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, h := grpc.NewServer(), health.NewServer()
+	healthpb.RegisterHealthServer(s, h)
+	reflection.Register(s)
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	t.Cleanup(func() { s.Stop(); <-done })
+	h.SetServingStatus("orders", healthpb.HealthCheckResponse_SERVING)
+	g := start(t, fmt.Sprintf(`registries: [{name: r, type: static, services: {s: [%q]}}]
+routes: [{name: health, match: {path: "/grpc.health.v1.Health/*"}, to: {service: s, grpc: {transcode: true, web: true}}}]
+`, l.Addr()))
+	g.ready()
+	post := func(path, body string) string {
+		t.Helper()
+		resp, err := http.Post(g.base+path, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		b, _ := io.ReadAll(resp.Body)
+		return fmt.Sprintf("%d %s", resp.StatusCode, b)
+	}
+	if got := post("/grpc.health.v1.Health/Check", `{"service": "orders"}`); strings.ReplaceAll(got, " ", "") != `200{"status":"SERVING"}` {
+		t.Error(got)
+	}
+	if got := post("/grpc.health.v1.Health/Check", `{"service": "nobody"}`); !strings.HasPrefix(got, "404 ") || !strings.Contains(got, "unknown service") {
+		t.Error(got)
+	}
+	if got := post("/grpc.health.v1.Health/Check", `{"service": 7}`); !strings.HasPrefix(got, "400 ") || !strings.Contains(got, "service") {
+		t.Error(got)
+	}
+	if got := post("/grpc.health.v1.Health/None", `{}`); !strings.HasPrefix(got, "404 ") {
+		t.Error(got)
+	}
+	// gRPC itself passes, over HTTP/1.1's sibling on the same port.
+	conn, err := grpc.NewClient(strings.TrimPrefix(g.base, "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if resp, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{Service: "orders"}); err != nil || resp.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+		t.Errorf("%v, %v", resp, err)
+	}
+}
+
+// TestErrorsForGRPC: what the gateway has to say is a status for who speaks gRPC.
+func TestErrorsForGRPC(t *testing.T) {
+	g := start(t, `registries: [{name: r, type: static, services: {s: []}}]
+routes: [{name: none, match: {path: "/grpc.health.v1.Health/*"}, to: {service: s}}]
+`)
+	g.ready()
+	conn, err := grpc.NewClient(strings.TrimPrefix(g.base, "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, err = healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{})
+	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "no instance of s") {
+		t.Errorf("%v", err)
+	}
+	err = conn.Invoke(t.Context(), "/no.such.Service/Method", &healthpb.HealthCheckRequest{}, &healthpb.HealthCheckResponse{})
+	if status.Code(err) != codes.Unimplemented && status.Code(err) != codes.NotFound {
+		t.Errorf("%v", err)
 	}
 }

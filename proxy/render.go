@@ -5,12 +5,16 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/protocol/grpc"
 )
 
 // render turns the error of an exchange into its answer. It is the only place where a client is told of one.
 func render(req *protocol.Request, err error) *protocol.Response {
 	e := protocol.AsError(err)
 	req.Record.Code, req.Record.Err = e.Code, err
+	if grpc.Speaks(req) {
+		return grpc.Respond(req, e)
+	}
 	resp := req.NewResponse()
 	resp.Status = e.Status
 	resp.Header.AddKnown(protocol.NameContentType, "Content-Type", protocol.ProblemType)

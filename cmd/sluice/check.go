@@ -119,6 +119,12 @@ func resolve(doc *config.Document, file string) {
 			registry.ResolvePath(&l.TLS.Certificates[i].Key, folder)
 		}
 	}
+	for i := range doc.Routes {
+		if to := doc.Routes[i].To; to != nil && to.GRPC != nil {
+			registry.ResolvePath(&to.GRPC.Descriptors, folder)
+			registry.ResolvePath(&to.GRPC.Protos, folder)
+		}
+	}
 	for i := range doc.Services {
 		if t := doc.Services[i].TLS; t != nil {
 			for _, path := range []*string{&t.CA, &t.Cert, &t.Key} {

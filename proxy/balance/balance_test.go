@@ -87,7 +87,7 @@ func TestEqualTargetsShareEqually(t *testing.T) {
 			targets := equal(n)
 			// Answers cost the same but for a little noise that no target owns.
 			k := int64(0)
-			shares := run(build(t, policy, targets), targets, 20000*n/10+20000, 100_000, func(int) int64 { k++; return ms + k%7*1000 })
+			shares := run(build(t, policy, targets), targets, 800*n+4000, 100_000, func(int) int64 { k++; return ms + k%7*1000 })
 			for i, s := range shares {
 				if math.Abs(s*float64(n)-1) > 0.35 {
 					t.Errorf("%s, %d targets: target %d got %.2f of its share", policy, n, i, s*float64(n))
@@ -101,7 +101,7 @@ func TestWeightsAreShares(t *testing.T) {
 	for _, policy := range Policies() {
 		targets := targetsOf(1, 2, 5, 0.5)
 		k := int64(0)
-		shares := run(build(t, policy, targets), targets, 60000, 100_000, func(int) int64 { k++; return ms + k%5*1000 })
+		shares := run(build(t, policy, targets), targets, 20000, 100_000, func(int) int64 { k++; return ms + k%5*1000 })
 		for i, want := range []float64{1 / 8.5, 2 / 8.5, 5 / 8.5, 0.5 / 8.5} {
 			// Two draws that fall on one target leave no comparison, so heavy ones get a little less than their weight.
 			if math.Abs(shares[i]-want) > 0.07 {

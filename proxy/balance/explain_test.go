@@ -140,9 +140,9 @@ func TestExplainTellsTiers(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	for _, policy := range []string{"ringHash", "maglev"} {
+		mark(first, Unhealthy, true)
+		p := tiered(t, Config{Policy: policy}, targets, new(Pool))
 		for k := range uint64(100) {
-			p := tiered(t, Config{Policy: policy}, targets, new(Pool))
-			mark(first, Unhealthy, true)
 			c := Choice{Now: ms, Key: k, Keyed: true}
 			picked, keys := p.Pick(c), 0
 			for i, view := range p.Explain(c) {
