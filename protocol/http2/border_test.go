@@ -16,13 +16,13 @@ import (
 )
 
 // recorder is an HTTP/1.1 server that keeps the octets of each head and answers with 200.
-func recorder(t testing.TB) (addr string, heads chan string) {
+func recorder(t testing.TB) (string, <-chan string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	heads = make(chan string, 100)
+	heads := make(chan string, 100)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -72,8 +72,11 @@ const (
 func (cc *clientConn) begin(req *protocol.Request, path string) (*clientStream, beginState) {
 	cc.mu.Lock()
 	defer cc.mu.Unlock()
-	if cc.dead != nil || cc.leaving || uint32(len(cc.streams)) >= cc.peer.streams {
+	if cc.dead != nil || cc.leaving || cc.peer.streams > 0 && uint32(len(cc.streams)) >= cc.peer.streams {
 		return nil, full
+	}
+	if cc.peer.streams == 0 && cc.settled {
+		return nil, unknown // it wants none now, on any connection
 	}
 	if req.Upgrade != "" && !cc.peer.connect {
 		if cc.settled {

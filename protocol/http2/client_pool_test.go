@@ -160,6 +160,41 @@ func (p *peer) awaitSilently(pinged chan<- struct{}) {
 	}
 }
 
+// TestUnwillingInstance shows that one that allows no streams is not dialled again and again, and is used when it changes
+// its mind.
+func TestUnwillingInstance(t *testing.T) {
+	open := make(chan struct{})
+	c := newClient(t, ClientConfig{Address: script(t, func(p *peer) {
+		p.greetClient(setting{settingMaxConcurrentStreams, 0})
+		<-open
+		p.frame(frameSettings, 0, 0, setting6(settingMaxConcurrentStreams, 100)).flush()
+		for {
+			id, _ := p.awaitRequest()
+			p.answer(id, "ok")
+		}
+	})})
+	c.Warm()
+	eventually(t, "the settings have come", func() bool { return c.Stats().Open == 1 && c.settings() == 0 })
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() { call(t, c, newRequest("GET", "/", nil)) })
+	}
+	eventually(t, "all wait", func() bool { return c.Stats().Pending == 10 })
+	if n := c.Stats(); n.Dialled != 1 {
+		t.Errorf("%+v", n)
+	}
+	close(open)
+	wg.Wait()
+}
+
+// settings is how many streams the instance allows.
+func (c *Client) settings() uint32 {
+	cc := c.current.Load()
+	cc.mu.Lock()
+	defer cc.mu.Unlock()
+	return cc.peer.streams
+}
+
 func TestWarm(t *testing.T) {
 	addr, release := gate(t, 10)
 	close(release)

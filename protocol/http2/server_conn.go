@@ -238,7 +238,7 @@ func (c *serverConn) expired() error {
 		c.commit()
 		return err
 	}
-	c.mu.Unlock()
+	c.commit()
 	if !c.seenIdle {
 		c.seenIdle, c.patience = true, parkAfter
 		return nil
@@ -336,6 +336,15 @@ func (c *serverConn) pinged(data uint64) {
 	defer c.mu.Unlock()
 	if c.leaving {
 		c.lastWord()
+		c.interruptIfOver()
+	}
+}
+
+// interruptIfOver lets the reading goroutine look whether that was the last request of a connection that is to go. The lock
+// is held.
+func (c *serverConn) interruptIfOver() {
+	if c.leaving && c.running == 0 && len(c.streams) == 0 {
+		c.sock.Interrupt()
 	}
 }
 

@@ -138,6 +138,45 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
+// TestShutdownIdle shows that a client without requests is told at once, and has gone after a round trip.
+func TestShutdownIdle(t *testing.T) {
+	for _, parked := range []bool{false, true} {
+		s, addr := startServer(t, ServerConfig{}, hello)
+		p := dialPeer(t, addr)
+		p.greetServer()
+		p.get(1)
+		if parked {
+			eventually(t, "the connection is parked", func() bool { return s.Stats().Parked == 1 })
+		}
+		down := make(chan error, 1)
+		begun := time.Now()
+		go func() { down <- s.Shutdown(context.Background()) }()
+		var words []string
+		for {
+			f, payload, err := p.read()
+			if err != nil {
+				break
+			}
+			switch f.kind {
+			case frameGoAway:
+				words = append(words, fmt.Sprint(binary.BigEndian.Uint32(payload), " ", ErrCode(binary.BigEndian.Uint32(payload[4:]))))
+			case framePing:
+				p.frame(framePing, flagAck, 0, payload).flush()
+			}
+		}
+		p.nc.Close()
+		if err := <-down; err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if d := time.Since(begun); d > 900*time.Millisecond {
+			t.Errorf("parked %v: took %v", parked, d)
+		}
+		if len(words) == 0 || words[len(words)-1] != "1 NO_ERROR" {
+			t.Errorf("parked %v: GOAWAY %q", parked, words)
+		}
+	}
+}
+
 // TestShutdownCuts shows that whoever does not end in time is cut, and learns it.
 func TestShutdownCuts(t *testing.T) {
 	gone := make(chan struct{})

@@ -163,9 +163,7 @@ func (c *serverConn) retire(x *serverStream, clean bool) bool {
 	}
 	if c.running == 0 && len(c.streams) == 0 {
 		c.srv.busy.Add(-1)
-		if c.leaving {
-			c.sock.Interrupt() // the reading goroutine has to look whether that was the last one
-		}
+		c.interruptIfOver()
 	}
 	if !clean || c.dead != nil || c.leaving {
 		return false

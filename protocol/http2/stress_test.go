@@ -72,8 +72,8 @@ func TestChaos(t *testing.T) {
 	outer, addr := startServer(t, ServerConfig{Limits: Limits{Streams: 30}}, back.Serve)
 	front := newClient(t, ClientConfig{Address: addr})
 	rounds := 60
-	if testing.Short() {
-		rounds = 10
+	if testing.Short() || protocol.Poisoning {
+		rounds = 12
 	}
 	var wg sync.WaitGroup
 	var whole, cut atomic.Int64
@@ -148,7 +148,9 @@ func chaos(t *testing.T, c *Client, rng *rand.Rand) (whole bool) {
 	}
 	resp, err := c.Serve(ctx, req)
 	if err != nil {
-		if !short && path != "/panic" {
+		// Those that were cut short may be cleaning up still, which counts: then the server has no room.
+		busy := protocol.AsError(err).Code == protocol.CodeUpstreamBusy
+		if !short && !busy {
 			t.Errorf("%s of %d: %v", path, size, err)
 		}
 		return false
