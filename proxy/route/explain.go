@@ -42,7 +42,7 @@ type Candidate[T any] struct {
 // through the whole table, so it is for people's questions; it leaves req as it was.
 func (t *Table[T]) Explain(req *protocol.Request, most int) (best []Candidate[T], won bool) {
 	mark := len(req.Params)
-	w := walk[T]{search: newSearch(req), most: most}
+	w := walk[T]{search: newSearch(req), most: most, steps: make([]step, 0, 32)}
 	host := string(hostOf(make([]byte, 0, 255), req.Authority))
 	w.host = host
 	for name, root := range t.exact {
@@ -89,6 +89,7 @@ type walk[T any] struct {
 	search
 	host  string
 	most  int
+	steps []step // room for those of place
 	place place // of the node that is looked at
 	count int   // of leaves seen
 	best  []Candidate[T]
@@ -97,6 +98,7 @@ type walk[T any] struct {
 func (w *walk[T]) root(n *node[T], p place) {
 	p.fits = strings.HasPrefix(w.req.Path, "/")
 	p.rest = strings.TrimPrefix(w.req.Path, "/")
+	p.steps = w.steps[:0]
 	w.place = p
 	w.node(n, p.rest, false)
 }

@@ -123,7 +123,7 @@ func fails(t *testing.T, m config.Match, preflight bool, req *protocol.Request) 
 }
 
 func TestExplainAgreesWithMatch(t *testing.T) {
-	for seed := range uint64(600) {
+	for seed := range uint64(300) {
 		d := dice{rand.New(rand.NewPCG(seed, 7))}
 		b := NewBuilder[int]()
 		var matches []config.Match
