@@ -18,7 +18,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -36,9 +35,6 @@ func either[T any](short, long T) T {
 	}
 	return short
 }
-
-// patience is how long a test waits for what must come; where a promise is about time, tests measure.
-const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -47,9 +47,8 @@ func serve(ctx context.Context, address string, h http.Handler) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	err = s.Shutdown(last)
-	<-ended
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
 	}
 	return err
 }
