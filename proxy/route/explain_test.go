@@ -123,7 +123,7 @@ func fails(t *testing.T, m config.Match, preflight bool, req *protocol.Request) 
 }
 
 func TestExplainAgreesWithMatch(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(150) {
 		d := dice{rand.New(rand.NewPCG(seed, 7))}
 		b := NewBuilder[int]()
 		var matches []config.Match
@@ -136,7 +136,7 @@ func TestExplainAgreesWithMatch(t *testing.T) {
 			matches, preflight = append(matches, m), append(preflight, p)
 		}
 		table := b.Table()
-		for range 20 {
+		for range 10 {
 			req := d.request()
 			req.Params = append(req.Params, protocol.Param{Name: "old", Value: "kept"})
 			got, won := table.Explain(req, len(matches))
