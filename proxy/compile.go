@@ -92,7 +92,7 @@ func (c *compiler) route(r *config.Route) (built *compiled, preflight bool, err 
 	if err != nil {
 		return built, false, fmt.Errorf("to: %w", err)
 	}
-	built.end, built.handler = end, protocol.Chain(end, filters...)
+	built.handler = protocol.Chain(end, filters...)
 	return built, preflight, nil
 }
 
@@ -124,6 +124,7 @@ func (c *compiler) target(r *config.Route, built *compiled) (protocol.Handler, e
 	if err == nil && to.Mirror != nil {
 		end, err = c.mirror(to, end, built)
 	}
+	built.end = end
 	if err == nil && to.GRPC != nil {
 		end, err = c.grpc(r, end, built)
 	}

@@ -30,7 +30,7 @@ type Plan struct {
 type compiled struct {
 	config  *config.Route
 	handler protocol.Handler
-	// end is what the filters lead to, and call what serves the calls that a transcoder makes, if that is the end.
+	// end is what filters and transcoders of HTTP lead to, and call what serves a transcoder's Dubbo calls; both for Explain.
 	end    protocol.Handler
 	call   *upstream.Target
 	counts *telemetry.Route
