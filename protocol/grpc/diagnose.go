@@ -94,11 +94,11 @@ func (c *call) findValueAt(fd protoreflect.FieldDescriptor, raw []byte, path str
 			if err == nil {
 				continue
 			}
-			if d := fd.MapValue().Message(); d != nil && !isWellKnown(d.FullName()) {
-				return c.findField(d, member.value, path+member.at(), err, depth+1)
-			}
 			if _, bad := scalar(fd.MapKey(), member.name); bad != nil {
-				return c.wrong(path+member.at(), "a key of type "+describe(fd.MapKey()), []byte(strconv.Quote(member.name)), err)
+				return c.wrong(path+member.at(), "a key of type "+describe(fd.MapKey()), member.key, err)
+			}
+			if d := fd.MapValue().Message(); d != nil {
+				return c.findField(d, member.value, path+member.at(), err, depth+1)
 			}
 			return c.wrong(path+member.at(), describe(fd.MapValue()), member.value, err)
 		}

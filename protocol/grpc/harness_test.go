@@ -14,6 +14,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
 	reflectpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
@@ -423,4 +424,39 @@ func eventually(t testing.TB, what string, cond func() bool) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// dial makes a client of grpc-go.
+func dial(t testing.TB, addr string, opts ...grpc.DialOption) *grpc.ClientConn {
+	t.Helper()
+	opts = append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
+	cc, err := grpc.NewClient("passthrough:///"+addr, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cc.Close() })
+	return cc
+}
+
+// shopMethod finds a method of the shop.
+func (s *shop) method(name string) protoreflect.MethodDescriptor {
+	for _, d := range s.schema.services {
+		if d.Name() == "Shop" {
+			return d.Methods().ByName(protoreflect.Name(name))
+		}
+	}
+	return nil
+}
+
+// invoke makes a unary call with messages as JSON.
+func (s *shop) invoke(ctx context.Context, cc *grpc.ClientConn, name, in string, opts ...grpc.CallOption) (string, error) {
+	m := s.method(name)
+	req, resp := dynamicpb.NewMessage(m.Input()), dynamicpb.NewMessage(m.Output())
+	if err := protojson.Unmarshal([]byte(in), req); err != nil {
+		return "", err
+	}
+	if err := cc.Invoke(ctx, "/test.shop.v1.Shop/"+name, req, resp, opts...); err != nil {
+		return "", err
+	}
+	return asJSON(resp), nil
 }

@@ -13,9 +13,14 @@ func (c *call) failed(req *protocol.Request, resp *protocol.Response, s Status) 
 	if s.Code == Unimplemented {
 		c.t.descriptors.hint() // another version may serve there now
 	}
-	c.head(resp, protocol.ProblemType)
+	if c.connect {
+		c.head(resp, "application/json")
+		c.out = appendConnectError(c.out[:0], &s)
+	} else {
+		c.head(resp, protocol.ProblemType)
+		c.out = c.writer.problem(c.out[:0], &s, req.ID)
+	}
 	resp.Status = s.Code.HTTPStatus()
-	c.out = c.writer.problem(c.out[:0], &s, req.ID)
 	c.give(resp)
 	return resp
 }

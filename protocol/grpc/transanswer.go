@@ -121,18 +121,18 @@ func validField(s string) bool {
 
 // head gives a response the head of the answer; what the service said of itself beside gRPC's fields stays.
 func (c *call) head(resp *protocol.Response, mediaType string) {
+	if c.connect {
+		trailersToHead(resp)
+	}
 	h := &resp.Header
-	h.Del(fieldEncoding)
-	h.Del(fieldAcceptEncoding)
-	DelStatus(h)
-	h.DelKnown(protocol.NameContentType)
+	cleanHead(h)
 	h.AddKnown(protocol.NameContentType, "content-type", mediaType)
 	resp.Status = 200
-	resp.Trailer.Reset()
 }
 
 // give makes c.out the response's body.
 func (c *call) give(resp *protocol.Response) {
+	resp.Trailer.Reset()
 	c.inner = resp.Body
 	a := &wholeAnswer{c: c} // not pooled: somebody may close it twice
 	a.SetBytes(c.out)

@@ -24,7 +24,8 @@ type call struct {
 	accept, mediaType, rawQuery string
 	arena                       protocol.Arena
 
-	budget int // of a search for what is wrong
+	connect bool // the client speaks Connect
+	budget  int  // of a search for what is wrong
 
 	raw   []byte         // the request's body
 	frame []byte         // the request's message, as it is sent
@@ -40,6 +41,11 @@ type call struct {
 func (c *call) serve(ctx context.Context, req *protocol.Request, target protocol.Handler) (*protocol.Response, error) {
 	if err := ApplyTimeout(req); err != nil {
 		return nil, err
+	}
+	if c.connect = isConnect(req); c.connect {
+		if err := applyConnectTimeout(req); err != nil {
+			return nil, err
+		}
 	}
 	if e := req.Header.Value(protocol.NameContentEncoding); e != "" && !protocol.EqualFold(e, identityEncoding) {
 		return nil, &protocol.Error{Status: 415, Code: protocol.CodeUnsupported, Message: "a body with a content-encoding cannot be turned into a gRPC message", NotSent: true}

@@ -37,7 +37,8 @@ func (f format) mediaType() string {
 
 // streamed makes the answer a stream.
 func (c *call) streamed(req *protocol.Request, resp *protocol.Response) (*protocol.Response, error) {
-	if resp.Body == nil || c.answers.drained() {
+	over := resp.Body == nil || c.answers.drained()
+	if over {
 		// It is over. If it failed there is still time to say so properly.
 		err := c.end(resp)
 		var s *StatusError
@@ -54,7 +55,7 @@ func (c *call) streamed(req *protocol.Request, resp *protocol.Response) (*protoc
 		// The first message says what the body is.
 		f, mediaType = formatRaw, "application/octet-stream"
 	}
-	stream := &streamAnswer{c: c, resp: resp, format: f, requestID: req.ID}
+	stream := &streamAnswer{c: c, resp: resp, format: f, requestID: req.ID, whole: over}
 	if f == formatRaw {
 		if t, err := stream.first(); err == nil {
 			mediaType = t
@@ -92,6 +93,7 @@ type streamAnswer struct {
 	format    format
 	begun     bool // something has been written
 	held      bool // the first piece is in c.out already
+	whole     bool // the status is known to be OK
 	over      bool
 }
 
@@ -103,7 +105,7 @@ func (s *streamAnswer) first() (mediaType string, err error) {
 		if failed := statusAtEnd(s.resp); failed != nil {
 			return "", failed
 		}
-		s.over = true
+		s.whole = true
 		return "", err
 	}
 	if err != nil {
@@ -175,7 +177,9 @@ func (s *streamAnswer) append(dst, message []byte) ([]byte, error) {
 // end appends what the stream ends with. A failure is returned as well as written, but for the service's own.
 func (s *streamAnswer) end(dst []byte, err error) ([]byte, error) {
 	if errors.Is(err, io.EOF) {
-		err = statusAtEnd(s.resp)
+		if err = nil; !s.whole {
+			err = statusAtEnd(s.resp)
+		}
 	}
 	s.resp.Trailer.Reset()
 	if err == nil {
@@ -191,7 +195,6 @@ func (s *streamAnswer) end(dst []byte, err error) ([]byte, error) {
 	own := errors.As(err, &failed)
 	if !own {
 		err = answerError(err)
-		failed = &StatusError{Status{Code: CodeOfError(protocol.AsError(err)), Message: protocol.AsError(err).Message}}
 	}
 	s.resp.Fail(err)
 	var problem []byte
@@ -210,7 +213,10 @@ func (s *streamAnswer) end(dst []byte, err error) ([]byte, error) {
 		return dst, nil
 	}
 	// An array that is closed, and bytes of somebody else, would look whole.
-	return dst, &protocol.Error{Status: failed.Status.Code.HTTPStatus(), Code: protocol.CodeUpstreamException, Message: failed.Status.Message, Cause: err}
+	if own {
+		err = &protocol.Error{Status: failed.Status.Code.HTTPStatus(), Code: protocol.CodeUpstreamException, Message: failed.Status.Message, Cause: err}
+	}
+	return dst, err
 }
 
 // Buffered implements protocol.Body.
