@@ -155,40 +155,47 @@ func policy(name string) config.Service {
 	return s
 }
 
-// policies are those that look at what instances have shown, and those that do not.
-var policies = [...]string{"peakEWMA", "leastRequest", "roundRobin", "random"}
+// scenarioPolicies are those that look at what instances have shown, and those that do not. One of each has to do with
+// the race detector, and for the short form.
+func scenarioPolicies(t *testing.T) []string {
+	t.Helper()
+	if raceEnabled || testing.Short() {
+		return []string{"peakEWMA", "roundRobin"}
+	}
+	return []string{"peakEWMA", "roundRobin", "leastRequest", "random"}
+}
 
 // TestFastFailingHost: one of 20 hangs up at once, which attracts whoever goes by latency or queue alone.
 func TestFastFailingHost(t *testing.T) {
-	for _, name := range policies {
+	for _, name := range scenarioPolicies(t) {
 		b := newBed(t)
 		bad, _ := resetting(t)
 		svc := b.over(policy(name), hosts(t, 19, bad)...)
-		r := drive(NewTarget(svc, tries(scenarioTimeout, 0)), bad, 12_000, 0)
+		r := drive(NewTarget(svc, tries(scenarioTimeout, 0)), bad, 13_000, 0)
 		r.want(t, name+" without retries", r.requests/1000)
-		r = drive(NewTarget(svc, tries(scenarioTimeout, 1)), bad, 2000, 0)
+		r = drive(NewTarget(svc, tries(scenarioTimeout, 1)), bad, 1000, 0)
 		r.want(t, name+" with one retry", 0)
 	}
 }
 
 // TestFastFailingHostFromTheStart is met by requests with retries before anything is known of it.
 func TestFastFailingHostFromTheStart(t *testing.T) {
-	for _, name := range policies {
+	for _, name := range scenarioPolicies(t) {
 		b := newBed(t)
 		bad, _ := resetting(t)
 		svc := b.over(policy(name), hosts(t, 19, bad)...)
-		r := drive(NewTarget(svc, tries(scenarioTimeout, 1)), bad, 4000, 0)
+		r := drive(NewTarget(svc, tries(scenarioTimeout, 1)), bad, 1500, 0)
 		r.want(t, name+" with one retry", 0)
 	}
 }
 
 // TestFrozenHost: traffic leaves a host that takes everything and never answers within a second of the timeout.
 func TestFrozenHost(t *testing.T) {
-	for _, name := range policies {
+	for _, name := range scenarioPolicies(t) {
 		b := newBed(t)
 		bad := newFrozen(t)
 		svc := b.over(policy(name), hosts(t, 19, bad.address)...)
-		r := drive(NewTarget(svc, tries(scenarioTimeout, 0)), bad.address, 0, 5*time.Second)
+		r := drive(NewTarget(svc, tries(scenarioTimeout, 0)), bad.address, 0, 4*time.Second)
 		// Each client may meet it once, and some again until five in a row have timed out.
 		r.want(t, name, 3*scenarioClients)
 		late := 0
@@ -197,8 +204,9 @@ func TestFrozenHost(t *testing.T) {
 				late++
 			}
 		}
-		// Under peakEWMA the price of a timeout keeps all away but a request now and then, which finds out.
-		if name != "peakEWMA" && late > 0 || late > 3 {
+		// Policies that see the requests that wait there, or the price of a timeout, send hardly any; so it takes longer until
+		// there were five in a row.
+		if blind := name == "roundRobin" || name == "random"; blind && late > 0 || late > 3 {
 			t.Errorf("%s: %d requests went to the frozen host later than a second after the first had timed out", name, late)
 		}
 	}
@@ -206,14 +214,14 @@ func TestFrozenHost(t *testing.T) {
 
 // TestMortalHost: one of 20 is killed every second.
 func TestMortalHost(t *testing.T) {
-	for _, name := range policies[:3] {
+	for _, name := range scenarioPolicies(t) {
 		b := newBed(t)
 		bad := newMortal(t)
 		svc := b.over(policy(name), hosts(t, 19, bad)...)
-		r := drive(NewTarget(svc, tries(scenarioTimeout, 0)), bad, 0, 4*time.Second)
+		r := drive(NewTarget(svc, tries(scenarioTimeout, 0)), bad, 0, 3*time.Second)
 		// Those that are under way when it is killed, and those that find nobody until it is ejected.
-		r.want(t, name+" without retries", 4*(scenarioClients+5))
-		r = drive(NewTarget(svc, tries(scenarioTimeout, 1)), bad, 0, 3*time.Second)
+		r.want(t, name+" without retries", 3*(scenarioClients+5))
+		r = drive(NewTarget(svc, tries(scenarioTimeout, 1)), bad, 0, 2*time.Second)
 		r.want(t, name+" with one retry", 0)
 	}
 }
@@ -224,11 +232,12 @@ func TestAllThreeAtOnce(t *testing.T) {
 	hasty, _ := resetting(t)
 	bad, mortal := newFrozen(t), newMortal(t)
 	settings := policy("peakEWMA")
+	settings.RetryBudget.MinPerSecond = 50 // a request may meet all three before anything is known
 	svc := b.over(settings, hosts(t, 17, hasty, bad.address, mortal)...)
 	to := config.Target{}
 	to.SetDefaults()
 	to.Timeout = 4 * scenarioTimeout
-	to.Retries.On, to.Retries.PerTry, to.Retries.Attempts = append(to.Retries.On, "timeout"), scenarioTimeout, 2
+	to.Retries.On, to.Retries.PerTry, to.Retries.Attempts = append(to.Retries.On, "timeout"), scenarioTimeout, 3
 	stop := make(chan struct{})
 	var current atomic.Pointer[Target]
 	current.Store(NewTarget(svc, TriesOf(&to)))
@@ -261,7 +270,7 @@ func TestAllThreeAtOnce(t *testing.T) {
 	h := protocol.HandlerFunc(func(ctx context.Context, req *protocol.Request) (*protocol.Response, error) {
 		return current.Load().Serve(ctx, req)
 	})
-	r := drive(h, bad.address, 0, 6*time.Second)
+	r := drive(h, bad.address, 0, 5*time.Second)
 	close(stop)
 	reloads.Wait()
 	r.want(t, "all", 0)
