@@ -44,7 +44,7 @@ func BenchmarkRequest(b *testing.B) {
 	request := func(p Picker, targets []Target, now int64, key uint64) {
 		l := targets[p.Pick(Choice{Now: now, Key: key, Keyed: true})].Load
 		l.Begin()
-		l.Observe(now+ms, ms+int64(key&0xfff))
+		l.Observe(now, ms+int64(key&0xfff))
 		l.End()
 	}
 	for _, policy := range Policies() {

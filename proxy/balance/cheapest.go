@@ -55,14 +55,25 @@ func (p *cheapest) Pick(c Choice) int {
 	}
 	var seen [latencyChoices]int
 	best, least := -1, price{}
-	r := p.pool.random()
+	r, ignored := p.pool.random(), p.pool.ignored.Load()
 	for k := range p.choices {
 		i := int(bound(uint32(r>>32), n))
 		for r = step(r); slices.Contains(seen[:k], i); r = step(r) {
 			i = int(bound(uint32(r>>32), n))
 		}
 		seen[k] = i
-		if offer, ok := p.offer(i, &c); ok && (best < 0 || offer.below(least)) {
+		// What offer does, written out: five calls fewer are a sixth of a pick.
+		load := p.loads[i]
+		if load.flags.Load()&^ignored != 0 || (len(c.Tried) > 0 && c.tried(load)) {
+			continue
+		}
+		var offer price
+		if p.by == byQueue {
+			offer = load.byQueue(1)
+		} else {
+			offer = load.byLatency(c.Now, 1)
+		}
+		if best < 0 || offer.below(least) {
 			best, least = i, offer
 		}
 	}

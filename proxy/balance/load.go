@@ -29,6 +29,11 @@ type Load struct {
 	// appeared is when the registry told of the instance, in protocol.Now's time, until its first request; then 0.
 	appeared atomic.Int64
 
+	// waiting is how many requests wait for an answer's head, and heard when the first of them was sent, or the last answer
+	// came if that was later.
+	waiting atomic.Int64
+	heard   atomic.Int64
+
 	requests atomic.Uint64
 	failures atomic.Uint64
 	total    atomic.Int64 // nanoseconds that all answers took which were no failures
@@ -122,13 +127,14 @@ func (l *Load) answered() uint64 {
 	return l.requests.Load() - l.failures.Load() - uint64(max(l.inflight.Load(), 0))
 }
 
-// Latency is the peak EWMA as it stands at now, or 0 if nothing was ever observed.
+// Latency is the peak EWMA as it stands at now, or how long an answer is being waited for if that is more; 0 if nothing was
+// ever observed.
 func (l *Load) Latency(now int64) time.Duration {
 	stamp := l.stamp.Load()
 	if stamp == 0 {
 		return 0
 	}
-	return time.Duration(math.Float64frombits(l.cost.Load()) * decay(now-stamp))
+	return max(time.Duration(math.Float64frombits(l.cost.Load())*decay(now-stamp)), time.Duration(l.overdue(now)))
 }
 
 // price is what one more request costs somewhere, as a fraction: prices are compared more often than they are read, and a
@@ -155,6 +161,9 @@ func (l *Load) byLatency(now int64, share float64) price {
 	latency := math.Float64frombits(l.cost.Load())
 	if least := floor * faded; latency < least { // max minds NaN, and takes several times as long
 		latency = least
+	}
+	if late := float64(l.overdue(now)) * faded; latency < late {
+		latency = late
 	}
 	return price{latency * (inflight + share), faded * share}
 }
