@@ -100,7 +100,7 @@ func (s *clientStream) exchange(ctx context.Context, req *protocol.Request) (*pr
 	}
 	cc := &s.conn.conn
 	cc.mu.Lock()
-	for s.status == 0 {
+	for s.status == 0 || len(s.interims) > 0 {
 		switch {
 		case len(s.interims) > 0:
 			s.passInterim()
@@ -281,7 +281,7 @@ func (s *clientStream) lost() bool {
 
 // giveUp ends the exchange of a generation, because whoever wanted its answer is gone.
 func (s *clientStream) giveUp(generation uint32) {
-	c := s.c
+	c := &s.conn.conn // not s.c, which another exchange may be setting
 	c.mu.Lock()
 	if s.generation == generation && s.listed {
 		s.abort(errGone)
