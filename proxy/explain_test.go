@@ -266,3 +266,11 @@ func TestRememberedRequestAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations a request", n)
 	}
 }
+
+func TestExplainGRPC(t *testing.T) {
+	g := start(t, registries(one("a", echo(t, "A")))+"routes: [{name: a, match: {path: \"/x.S/**\"}, to: {service: a, grpc: {web: true}}}]\n")
+	g.ready()
+	if x := g.explain("POST /x.S/M"); len(x.Targets) != 1 || x.Targets[0].Total != 1 || x.Targets[0].Key.Service.Name != "a" {
+		t.Errorf("%+v", x.Targets)
+	}
+}
