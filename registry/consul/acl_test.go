@@ -37,80 +37,80 @@ func TestACL(t *testing.T) {
 	t.Run("good token", func(t *testing.T) {
 		token, _ := a.token("good", readsWeb)
 		r := newRig(t, server.Addr(), withToken(token))
-		r.watch(registry.App("web")).until("one", has("192.0.2.1:80"))
-		r.watch(registry.App("web-unknown")).until("nothing there", has())
+		r.Watch(registry.App("web")).Until("one", has("192.0.2.1:80"))
+		r.Watch(registry.App("web-unknown")).Until("nothing there", has())
 	})
 	t.Run("wrong token", func(t *testing.T) {
 		r := newRig(t, server.Addr(), withToken("00000000-0000-4000-8000-000000000000"))
-		w := r.watch(registry.App("web"))
-		r.waitError("403", "set token anew")
-		if r.state() != registry.Connecting || w.count() != 0 {
-			t.Errorf("%v, %d pushes", r.state(), w.count())
+		w := r.Watch(registry.App("web"))
+		r.AwaitError("403", "set token anew")
+		if r.State() != registry.Connecting || w.Count() != 0 {
+			t.Errorf("%v, %d pushes", r.State(), w.Count())
 		}
 	})
 	t.Run("nothing may be read", func(t *testing.T) {
 		token, _ := a.token("nothing", `node_prefix "" { policy = "read" }`)
 		r := newRig(t, server.Addr(), withToken(token))
-		w := r.watch(registry.App("web"))
-		r.waitError("service web", "the ACLs hide a part")
-		if w.count() != 0 {
-			t.Errorf("pushed %v", addresses(w.last()))
+		w := r.Watch(registry.App("web"))
+		r.AwaitError("service web", "the ACLs hide a part")
+		if w.Count() != 0 {
+			t.Errorf("pushed %v", addresses(w.Last()))
 		}
 	})
 	t.Run("anonymous", func(t *testing.T) {
 		r := newRig(t, server.Addr())
-		w, list := r.watch(registry.App("web")), r.watchServices()
-		r.waitError("service web", "hide everything from anonymous callers")
-		r.waitError("list of services", "hide everything from anonymous callers")
-		if w.count() != 0 || list.count() != 0 {
+		w, list := r.Watch(registry.App("web")), r.WatchServices()
+		r.AwaitError("service web", "hide everything from anonymous callers")
+		r.AwaitError("list of services", "hide everything from anonymous callers")
+		if w.Count() != 0 || list.Count() != 0 {
 			t.Error("what an anonymous caller sees was believed")
 		}
 	})
 	t.Run("filtered list", func(t *testing.T) {
 		token, _ := a.token("some", readsWeb)
 		r := newRig(t, server.Addr(), withToken(token))
-		s := r.watchServices().last()
+		s := r.WatchServices().Last()
 		if len(s.Services) != 1 || s.Services[0] != registry.App("web") {
 			t.Errorf("%v", s.Services)
 		}
-		r.waitError("list of services", "hide a part")
+		r.AwaitError("list of services", "hide a part")
 	})
 	t.Run("token deleted", func(t *testing.T) {
 		token, accessor := a.token("deleted", readsWeb)
 		r := newRig(t, server.Addr(), withToken(token))
-		w := r.watch(registry.App("web"))
-		w.until("one", has("192.0.2.1:80"))
+		w := r.Watch(registry.App("web"))
+		w.Until("one", has("192.0.2.1:80"))
 		_, err := a.api.ACL().TokenDelete(accessor, nil)
 		must(t, err)
-		r.waitFor(registry.Stale)
-		r.waitError("403", "set token anew")
+		r.Await(registry.Stale)
+		r.AwaitError("403", "set token anew")
 		a.register("web", "192.0.2.3", 80)
 		defer a.deregister("web-192.0.2.3-80")
-		if !has("192.0.2.1:80")(w.last()) {
-			t.Errorf("without a right it pushed %v", addresses(w.last()))
+		if !has("192.0.2.1:80")(w.Last()) {
+			t.Errorf("without a right it pushed %v", addresses(w.Last()))
 		}
 	})
 	t.Run("token loses a right", func(t *testing.T) {
 		token, _ := a.token("shrinking", readsWeb)
 		r := newRig(t, server.Addr(), withToken(token))
-		w, list := r.watch(registry.App("web")), r.watchServices()
-		w.until("one", has("192.0.2.1:80"))
-		list.last()
+		w, list := r.Watch(registry.App("web")), r.WatchServices()
+		w.Until("one", has("192.0.2.1:80"))
+		list.Last()
 		policy, _, err := a.api.ACL().PolicyReadByName("shrinking", nil)
 		must(t, err)
 		policy.Rules = `service "webber" { policy = "read" }`
 		_, _, err = a.api.ACL().PolicyUpdate(policy, nil)
 		must(t, err)
-		r.waitError("service web", "the ACLs hide a part")
-		if !has("192.0.2.1:80")(w.last()) {
-			t.Errorf("a hidden service became %v", addresses(w.last()))
+		r.AwaitError("service web", "the ACLs hide a part")
+		if !has("192.0.2.1:80")(w.Last()) {
+			t.Errorf("a hidden service became %v", addresses(w.Last()))
 		}
 		policy.Rules = readsWeb
 		_, _, err = a.api.ACL().PolicyUpdate(policy, nil)
 		must(t, err)
-		n := w.count()
-		w.more(n)
-		w.until("as before", has("192.0.2.1:80"))
+		n := w.Count()
+		w.More(n)
+		w.Until("as before", has("192.0.2.1:80"))
 	})
 	t.Run("anonymous with rights", func(t *testing.T) {
 		_, _, err := a.api.ACL().PolicyCreate(&api.ACLPolicy{Name: "everybody", Rules: readsWeb}, nil)
@@ -122,12 +122,12 @@ func TestACL(t *testing.T) {
 		must(t, err)
 		time.Sleep(1100 * time.Millisecond) // the server caches what anonymous callers may do
 		r := newRig(t, server.Addr())
-		r.watch(registry.App("web")).until("one", has("192.0.2.1:80"))
-		r.watch(registry.App("web-unknown")).until("nothing, truly", has())
-		w := r.watch(registry.App("secret"))
-		r.waitError("service secret", "hide everything from anonymous callers")
-		if w.count() != 0 {
-			t.Errorf("pushed %v", addresses(w.last()))
+		r.Watch(registry.App("web")).Until("one", has("192.0.2.1:80"))
+		r.Watch(registry.App("web-unknown")).Until("nothing, truly", has())
+		w := r.Watch(registry.App("secret"))
+		r.AwaitError("service secret", "hide everything from anonymous callers")
+		if w.Count() != 0 {
+			t.Errorf("pushed %v", addresses(w.Last()))
 		}
 	})
 }
@@ -141,23 +141,23 @@ func TestTokenFileIsRotated(t *testing.T) {
 	write := func(token string) { must(t, os.WriteFile(path, []byte(token+"\n"), 0o600)) }
 	write("not-yet-there")
 	r := newRig(t, server.Addr(), func(c *Config) { c.TokenFile = path })
-	w := r.watch(registry.App("web"))
-	r.waitError("403", "set tokenFile anew")
+	w := r.Watch(registry.App("web"))
+	r.AwaitError("403", "set tokenFile anew")
 	write(first)
-	w.until("one", has("192.0.2.1:80"))
+	w.Until("one", has("192.0.2.1:80"))
 
 	// Renewed before the old one ends: nobody notices.
 	second, _ := a.token("second", readsWeb)
-	n := w.count()
+	n := w.Count()
 	write(second)
-	w.more(n)
-	if r.state() != registry.Live || len(r.errors("changed")) > 0 {
-		t.Errorf("%v, %v", r.state(), r.errors())
+	w.More(n)
+	if r.State() != registry.Live || len(r.Errors("changed")) > 0 {
+		t.Errorf("%v, %v", r.State(), r.Errors())
 	}
 	_, err := a.api.ACL().TokenDelete(accessor, nil)
 	must(t, err)
 	a.register("web", "192.0.2.2", 80)
-	w.until("two", has("192.0.2.1:80", "192.0.2.2:80"))
+	w.Until("two", has("192.0.2.1:80", "192.0.2.2:80"))
 
 	// Deleted first, renewed afterwards.
 	tokens, _, err := a.api.ACL().TokenList(nil)
@@ -170,10 +170,10 @@ func TestTokenFileIsRotated(t *testing.T) {
 			}
 		}
 	}
-	r.waitFor(registry.Stale)
+	r.Await(registry.Stale)
 	third, _ := a.token("third", readsWeb)
 	write(third)
-	r.waitFor(registry.Live)
+	r.Await(registry.Live)
 	a.register("web", "192.0.2.3", 80)
-	w.until("three", has("192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80"))
+	w.Until("three", has("192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80"))
 }

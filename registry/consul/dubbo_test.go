@@ -30,11 +30,11 @@ func TestDubboProviders(t *testing.T) {
 	a := newAgent(t, server)
 	r := newRig(t, server.Addr())
 	iface := "com.example." + strings.ReplaceAll(uniqueName(t), "-", "_")
-	exact := r.watch(registry.DubboService(iface, "blue", "1.0"))
-	bare := r.watch(registry.DubboService(iface, "", ""))
-	every := r.watch(registry.DubboService(iface, "*", "*"))
-	list := r.watchServices()
-	every.until("nothing at first", has())
+	exact := r.Watch(registry.DubboService(iface, "blue", "1.0"))
+	bare := r.Watch(registry.DubboService(iface, "", ""))
+	every := r.Watch(registry.DubboService(iface, "*", "*"))
+	list := r.WatchServices()
+	every.Until("nothing at first", has())
 
 	for _, id := range []string{
 		a.provide(iface, "dubbo", "192.0.2.1", 20880, "group=blue", "version=1.0", "weight=200", "application=shop"),
@@ -45,19 +45,19 @@ func TestDubboProviders(t *testing.T) {
 	} {
 		defer a.deregister(id)
 	}
-	s := exact.until("the one of this group and version", has("192.0.2.1:20880"))
+	s := exact.Until("the one of this group and version", has("192.0.2.1:20880"))
 	if i := s.Instances[0]; i.Protocol != "dubbo" || i.Weight != 2 || i.Group != "blue" || i.Version != "1.0" || i.Path != "" || i.Metadata["application"] != "shop" {
 		t.Errorf("%+v", i)
 	}
-	s = bare.until("the one without", has("192.0.2.3:50051"))
+	s = bare.Until("the one without", has("192.0.2.3:50051"))
 	if i := s.Instances[0]; i.Protocol != "tri" || i.Weight != 1 {
 		t.Errorf("%+v", i)
 	}
-	s = every.until("all that can be called", has("192.0.2.1:20880", "192.0.2.2:20880", "192.0.2.3:50051"))
+	s = every.Until("all that can be called", has("192.0.2.1:20880", "192.0.2.2:20880", "192.0.2.3:50051"))
 	if s.SkippedCount != 1 || !strings.Contains(s.Skipped[0].Reason, `protocol "rest"`) {
 		t.Errorf("%+v", s.Skipped)
 	}
-	list.until("the names", func(s registry.ServiceSet) bool {
+	list.Until("the names", func(s registry.ServiceSet) bool {
 		return slices.Contains(s.Services, registry.DubboService(iface, "blue", "1.0")) &&
 			slices.Contains(s.Services, registry.DubboService(iface, "blue", "2.0")) && !slices.Contains(s.Services, registry.App(iface))
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -18,27 +19,27 @@ func TestKilledAndRestartedWithItsData(t *testing.T) {
 	one := a.register("web", "192.0.2.1", 80)
 	a.register("web", "192.0.2.2", 80)
 	r := newRig(t, server.Addr())
-	w, list := r.watch(registry.App("web")), r.watchServices()
-	w.until("both", has("192.0.2.1:80", "192.0.2.2:80"))
-	list.last()
+	w, list := r.Watch(registry.App("web")), r.WatchServices()
+	w.Until("both", has("192.0.2.1:80", "192.0.2.2:80"))
+	list.Last()
 
 	server.Kill()
-	r.waitFor(registry.Stale)
-	before, lists := w.count(), list.count()
+	r.Await(registry.Stale)
+	before, lists := w.Count(), list.Count()
 	must(t, server.Restart())
 	began := time.Now()
-	r.waitFor(registry.Live)
-	w.more(before)
-	list.more(lists)
+	r.Await(registry.Live)
+	w.More(before)
+	list.More(lists)
 	t.Logf("live and pushed %v after the server was", time.Since(began))
 	if d := time.Since(began); d > 3*time.Second {
 		t.Errorf("it took %v", d)
 	}
-	w.until("both, as before", has("192.0.2.1:80", "192.0.2.2:80"))
+	w.Until("both, as before", has("192.0.2.1:80", "192.0.2.2:80"))
 	a.deregister(one)
-	w.until("one", has("192.0.2.2:80"))
-	if len(r.errors("nothing listens there")) == 0 {
-		t.Errorf("nothing says so: %v", r.errors())
+	w.Until("one", has("192.0.2.2:80"))
+	if len(r.Errors("nothing listens there")) == 0 {
+		t.Errorf("nothing says so: %v", r.Errors())
 	}
 }
 
@@ -50,22 +51,22 @@ func TestKilledAndRestartedWithoutItsData(t *testing.T) {
 		a.register("web", "192.0.2.1", 80+n)
 	}
 	r := newRig(t, server.Addr(), func(c *Config) { c.Wait = time.Minute })
-	w := r.watch(registry.App("web"))
-	w.until("all", func(s registry.Snapshot) bool { return len(s.Instances) == 30 })
+	w := r.Watch(registry.App("web"))
+	w.Until("all", func(s registry.Snapshot) bool { return len(s.Instances) == 30 })
 	server.Kill()
-	r.waitFor(registry.Stale)
-	if has()(w.last()) {
+	r.Await(registry.Stale)
+	if has()(w.Last()) {
 		t.Error("an outage was pushed as an empty service")
 	}
 	must(t, server.Restart())
 	began := time.Now()
-	w.until("an empty catalogue is the truth now", has())
+	w.Until("an empty catalogue is the truth now", has())
 	t.Logf("noticed after %v", time.Since(began))
 	if d := time.Since(began); d > 3*time.Second {
 		t.Errorf("it took %v", d)
 	}
 	newAgent(t, server).register("web", "192.0.2.3", 80)
-	w.until("the new one", has("192.0.2.3:80"))
+	w.Until("the new one", has("192.0.2.3:80"))
 }
 
 func TestFrozenServer(t *testing.T) {
@@ -73,22 +74,22 @@ func TestFrozenServer(t *testing.T) {
 	a := newAgent(t, server)
 	a.register("web", "192.0.2.1", 80)
 	r := newRig(t, server.Addr())
-	w := r.watch(registry.App("web"))
-	w.until("one", has("192.0.2.1:80"))
+	w := r.Watch(registry.App("web"))
+	w.Until("one", has("192.0.2.1:80"))
 	must(t, server.Freeze())
 	time.AfterFunc(5*time.Second, func() { _ = server.Thaw() })
 	began := time.Now()
-	r.waitFor(registry.Stale)
+	r.Await(registry.Stale)
 	if d := time.Since(began); d > 4*time.Second { // keepAlive and one request
 		t.Errorf("noticed after %v", d)
 	}
-	before := w.count()
-	r.waitFor(registry.Live)
-	w.more(before) // the same again, as proof that it is live
+	before := w.Count()
+	r.Await(registry.Live)
+	w.More(before) // the same again, as proof that it is live
 	a.register("web", "192.0.2.2", 80)
-	w.until("two", has("192.0.2.1:80", "192.0.2.2:80"))
-	if len(r.errors("no answer in time")) == 0 {
-		t.Errorf("nothing says so: %v", r.errors())
+	w.Until("two", has("192.0.2.1:80", "192.0.2.2:80"))
+	if len(r.Errors("no answer in time")) == 0 {
+		t.Errorf("nothing says so: %v", r.Errors())
 	}
 }
 
@@ -96,14 +97,14 @@ func TestFailover(t *testing.T) {
 	cluster := testbed.StartConsulCluster(t)
 	first, second := cluster.Nodes[0], cluster.Nodes[1]
 	r := newRig(t, "", func(c *Config) { c.Address, c.Addresses = "", []string{first.Addr(), second.Addr()} })
-	w := r.watch(registry.App("web"))
+	w := r.Watch(registry.App("web"))
 	a := newAgent(t, cluster.Nodes[2])
 	a.register("web", "192.0.2.1", 80)
-	w.until("one", has("192.0.2.1:80"))
+	w.Until("one", has("192.0.2.1:80"))
 	first.Kill()
 	a.register("web", "192.0.2.2", 80)
-	w.until("two, by the second address", has("192.0.2.1:80", "192.0.2.2:80"))
-	r.waitFor(registry.Live)
+	w.Until("two, by the second address", has("192.0.2.1:80", "192.0.2.2:80"))
+	r.Await(registry.Live)
 }
 
 // Two of three servers are gone: what is left answers, but knows nothing for sure.
@@ -116,50 +117,50 @@ func TestLeaderLost(t *testing.T) {
 		asked = cluster.Nodes[1]
 	}
 	r := newRig(t, asked.Addr())
-	w := r.watch(registry.App("web"))
+	w := r.Watch(registry.App("web"))
 	a := newAgent(t, asked)
 	a.register("web", "192.0.2.1", 80)
-	w.until("one", has("192.0.2.1:80"))
+	w.Until("one", has("192.0.2.1:80"))
 
 	// An election of a second or two may be bridged by Consul itself, which holds questions back for so long: it need not be
 	// seen, but nothing may be lost by it.
 	leader.Kill()
 	began := time.Now()
 	a.register("web", "192.0.2.2", 80) // the agent keeps it until there is a leader
-	w.until("two", has("192.0.2.1:80", "192.0.2.2:80"))
+	w.Until("two", has("192.0.2.1:80", "192.0.2.2:80"))
 	t.Logf("over an election: %v", time.Since(began))
-	r.waitFor(registry.Live)
+	r.Await(registry.Live)
 
 	for _, n := range cluster.Nodes {
 		if n != asked {
 			n.Kill()
 		}
 	}
-	r.waitFor(registry.Stale)
-	if !has("192.0.2.1:80", "192.0.2.2:80")(w.last()) {
-		t.Errorf("without a leader it pushed %v", addresses(w.last()))
+	r.Await(registry.Stale)
+	if !has("192.0.2.1:80", "192.0.2.2:80")(w.Last()) {
+		t.Errorf("without a leader it pushed %v", addresses(w.Last()))
 	}
-	if len(r.errors("no leader")) == 0 {
-		t.Errorf("nothing says so: %v", r.errors())
+	if len(r.Errors("no leader")) == 0 {
+		t.Errorf("nothing says so: %v", r.Errors())
 	}
 	must(t, leader.Restart())
-	r.waitFor(registry.Live)
+	r.Await(registry.Live)
 }
 
 func TestUnknownDatacenter(t *testing.T) {
 	r := newRig(t, shared.get(t).Addr(), func(c *Config) { c.Datacenter = "atlantis" })
-	w := r.watch(registry.App("web"))
-	r.waitError("datacenter \"atlantis\" is not known")
-	if r.state() != registry.Connecting || w.count() != 0 {
-		t.Errorf("%v, %d pushes", r.state(), w.count())
+	w := r.Watch(registry.App("web"))
+	r.AwaitError("datacenter \"atlantis\" is not known")
+	if r.State() != registry.Connecting || w.Count() != 0 {
+		t.Errorf("%v, %d pushes", r.State(), w.Count())
 	}
 }
 
 func TestNothingListens(t *testing.T) {
 	r := newRig(t, fmt.Sprintf("127.0.0.1:%d", testbed.FreePort(t)))
-	r.waitError("nothing listens there")
+	r.AwaitError("nothing listens there")
 	r2 := newRig(t, "no-such-host.invalid")
-	r2.waitError("check the names in addresses")
+	r2.AwaitError("check the names in addresses")
 }
 
 // The library below takes addresses, tokens and namespaces out of the environment. None may reach us.
@@ -174,7 +175,7 @@ func TestEnvironmentChangesNothing(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://192.0.2.1:1")
 	s := newScripted(t)
 	r := newRig(t, s.addr)
-	r.watch(registry.App("web")).until("an empty service", has())
+	r.Watch(registry.App("web")).Until("an empty service", has())
 	for _, q := range s.asked() {
 		if q.Header.Get("X-Consul-Token") != "" || q.Header.Get("Authorization") != "" || q.URL.Query().Has("ns") || q.URL.Query().Has("partition") {
 			t.Errorf("%s %v", q.URL, q.Header)
@@ -187,7 +188,7 @@ func TestDatacenterNamespaceAndPartitionAreSent(t *testing.T) {
 	r := newRig(t, "http://"+s.addr+"/behind/a/proxy", func(c *Config) {
 		c.Datacenter, c.Namespace, c.Partition, c.Token = "dc7", "team", "edge", "t0ken"
 	})
-	r.watch(registry.App("web")).until("an empty service", has())
+	r.Watch(registry.App("web")).Until("an empty service", has())
 	q := s.asked()[len(s.asked())-1]
 	if v := q.URL.Query(); v.Get("dc") != "dc7" || v.Get("ns") != "team" || v.Get("partition") != "edge" || v.Get("near") != "_agent" ||
 		q.Header.Get("X-Consul-Token") != "t0ken" || q.URL.Path != "/behind/a/proxy/v1/health/service/web" {
@@ -202,24 +203,24 @@ func TestSlowConsumer(t *testing.T) {
 	r := newRig(t, server.Addr())
 	name := uniqueName(t)
 	release := make(chan struct{})
-	slow := &pushes[registry.Snapshot]{t: t}
-	r.background(func(ctx context.Context) error {
+	slow := &registrytest.Pushes[registry.Snapshot]{T: t}
+	r.Background(func(ctx context.Context) error {
 		return r.reg.Watch(ctx, registry.App(name), func(s registry.Snapshot) {
-			if slow.count() == 1 {
+			if slow.Count() == 1 {
 				<-release
 			}
-			slow.push(s)
+			slow.Push(s)
 		})
 	})
-	fast := r.watch(registry.App(name))
-	slow.last()
+	fast := r.Watch(registry.App(name))
+	slow.Last()
 	for port := range 20 {
 		defer a.deregister(a.register(name, "192.0.2.1", 80+port))
-		fast.until("the fast one has all", func(s registry.Snapshot) bool { return len(s.Instances) == port+1 })
+		fast.Until("the fast one has all", func(s registry.Snapshot) bool { return len(s.Instances) == port+1 })
 	}
 	close(release)
-	slow.until("the slow one has the newest", func(s registry.Snapshot) bool { return len(s.Instances) == 20 })
-	if n := slow.count(); n > 4 {
+	slow.Until("the slow one has the newest", func(s registry.Snapshot) bool { return len(s.Instances) == 20 })
+	if n := slow.Count(); n > 4 {
 		t.Errorf("%d pushes, the old ones were of no use", n)
 	}
 }
@@ -230,17 +231,17 @@ func TestCancelledAtAnyMoment(t *testing.T) {
 		r := newRig(t, server.Addr())
 		var ends []func()
 		for i := range 5 {
-			ends = append(ends, r.watch(registry.App(fmt.Sprint("web-", i))).stop)
+			ends = append(ends, r.Watch(registry.App(fmt.Sprint("web-", i))).Stop)
 		}
-		ends = append(ends, r.watchServices().stop)
+		ends = append(ends, r.WatchServices().Stop)
 		time.Sleep(time.Duration(n) * time.Millisecond)
 		if n%2 == 0 {
-			r.stop()
+			r.Stop()
 		}
 		for _, end := range ends {
 			end()
 		}
-		r.stop()
+		r.Stop()
 	}
 	// goleak looks at the end for goroutines, and each connection has two.
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -29,7 +30,7 @@ func gateway() registry.Registration {
 func (r *rig) registered(what registry.Registration) (said func() []error, stop func()) {
 	var mu sync.Mutex
 	var all []error
-	stop = r.background(func(ctx context.Context) error {
+	stop = r.Background(func(ctx context.Context) error {
 		return r.reg.Register(ctx, what, func(err error) { mu.Lock(); defer mu.Unlock(); all = append(all, err) })
 	})
 	return func() []error { mu.Lock(); defer mu.Unlock(); return append([]error(nil), all...) }, stop
@@ -47,9 +48,9 @@ func TestRegister(t *testing.T) {
 	server := testbed.StartConsul(t)
 	a := newAgent(t, server)
 	r := newRig(t, server.Addr())
-	w := r.watch(registry.App("gateway"))
+	w := r.Watch(registry.App("gateway"))
 	said, stop := r.registered(gateway())
-	s := w.until("ourselves", has("192.0.2.7:8080"))
+	s := w.Until("ourselves", has("192.0.2.7:8080"))
 	i := s.Instances[0]
 	if i.Protocol != "https" || i.Weight != 3 || i.Zone != "a" {
 		t.Errorf("%+v", i)
@@ -70,15 +71,15 @@ func TestRegister(t *testing.T) {
 
 	// Somebody throws us out: we come back.
 	a.deregister("gateway-1")
-	w.until("gone", has())
-	w.until("back", has("192.0.2.7:8080"))
+	w.Until("gone", has())
+	w.Until("back", has("192.0.2.7:8080"))
 
 	// The server loses everything.
 	server.Kill()
-	r.waitFor(registry.Stale)
+	r.Await(registry.Stale)
 	must(t, server.Restart())
 	a = newAgent(t, server)
-	within(t, "back again", func() bool { return a.find("gateway-1") != nil })
+	registrytest.Within(t, "back again", func() bool { return a.find("gateway-1") != nil })
 
 	began := time.Now()
 	stop()
@@ -98,13 +99,13 @@ func TestRegisterWithHealthURL(t *testing.T) {
 	what.HealthURL = health.URL + "/healthz"
 	what.ID, what.Service = uniqueName(t), registry.App(uniqueName(t))
 	_, stop := r.registered(what)
-	within(t, "ourselves", func() bool { return a.find(what.ID) != nil })
+	registrytest.Within(t, "ourselves", func() bool { return a.find(what.ID) != nil })
 	checks, err := a.api.Agent().ChecksWithFilter(`ServiceID == "` + what.ID + `"`)
 	must(t, err)
 	if c := checks["service:"+what.ID]; c == nil || c.Type != "http" || c.Status != api.HealthPassing {
 		t.Errorf("%+v", checks)
 	}
-	r.stop()
+	r.Stop()
 	stop()
 	if a.find(what.ID) != nil {
 		t.Error("it is still there")
@@ -117,7 +118,7 @@ func TestWithdrawIsBounded(t *testing.T) {
 	a := newAgent(t, server)
 	r := newRig(t, server.Addr())
 	said, stop := r.registered(gateway())
-	within(t, "ourselves", func() bool { return a.find("gateway-1") != nil })
+	registrytest.Within(t, "ourselves", func() bool { return a.find("gateway-1") != nil })
 	must(t, server.Freeze())
 	began := time.Now()
 	stop()
@@ -136,7 +137,7 @@ func TestRegisterWithoutTheRight(t *testing.T) {
 	token, _ := a.token("reader", readsWeb)
 	r := newRig(t, server.Addr(), withToken(token))
 	said, _ := r.registered(gateway())
-	within(t, "a refusal", func() bool { return len(said()) > 0 })
+	registrytest.Within(t, "a refusal", func() bool { return len(said()) > 0 })
 	if err := said()[0]; err == nil || !strings.Contains(err.Error(), "registering service:write") {
 		t.Error(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // scripted is a server that answers as Consul does where nothing is registered, but for what a test wants otherwise.
@@ -127,22 +128,22 @@ func TestHostileAnswers(t *testing.T) {
 			s := newScripted(t)
 			s.answerHealth(func(w http.ResponseWriter, r *http.Request) { answer(w, r, 7, oneInstance) })
 			r := newRig(t, s.addr, func(c *Config) { c.Timeouts.Request = 500 * time.Millisecond; c.Wait = time.Second })
-			w := r.watch(registry.App("web"))
-			w.until("one", has("192.0.2.1:80"))
-			fresh := r.watch(registry.App("other"))
-			fresh.last()
+			w := r.Watch(registry.App("web"))
+			w.Until("one", has("192.0.2.1:80"))
+			fresh := r.Watch(registry.App("other"))
+			fresh.Last()
 			s.answerHealth(c.health)
-			fresh.stop()
-			late := r.watch(registry.App("late")) // begins while nothing sensible is said
-			r.waitError(c.want, "service late")
-			if late.count() != 0 {
-				t.Errorf("it was taken for %v", late.last())
+			fresh.Stop()
+			late := r.Watch(registry.App("late")) // begins while nothing sensible is said
+			r.AwaitError(c.want, "service late")
+			if late.Count() != 0 {
+				t.Errorf("it was taken for %v", late.Last())
 			}
-			if !has("192.0.2.1:80")(w.last()) {
-				t.Errorf("what was known became %v", addresses(w.last()))
+			if !has("192.0.2.1:80")(w.Last()) {
+				t.Errorf("what was known became %v", addresses(w.Last()))
 			}
 			s.answerHealth(nil)
-			late.until("the truth", has())
+			late.Until("the truth", has())
 		})
 	}
 }
@@ -167,9 +168,9 @@ func TestIndexRules(t *testing.T) {
 		}
 	})
 	r := newRig(t, s.addr)
-	r.watch(registry.App("web"))
+	r.Watch(registry.App("web"))
 	want := "[ 9 12   6]"
-	within(t, "the questions", func() bool {
+	registrytest.Within(t, "the questions", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(asked) == 6
@@ -189,10 +190,10 @@ func TestUnchangedIndexIsNoChange(t *testing.T) {
 		_, _ = w.Write([]byte(oneInstance))
 	})
 	r := newRig(t, s.addr)
-	w := r.watch(registry.App("web"))
-	w.until("one", has("192.0.2.1:80"))
-	within(t, "more questions", func() bool { return len(s.asked()) > 10 })
-	if n := w.count(); n != 1 {
+	w := r.Watch(registry.App("web"))
+	w.Until("one", has("192.0.2.1:80"))
+	registrytest.Within(t, "more questions", func() bool { return len(s.asked()) > 10 })
+	if n := w.Count(); n != 1 {
 		t.Errorf("%d pushes", n)
 	}
 }

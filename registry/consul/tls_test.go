@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -27,25 +28,25 @@ func TestManyServicesOverHTTP2(t *testing.T) {
 	a := newAgent(t, server)
 	r := newRig(t, server.TLSAddr(), withCA(ca))
 	const count = 300
-	watches := make([]*pushes[registry.Snapshot], count)
+	watches := make([]*registrytest.Pushes[registry.Snapshot], count)
 	for n := range watches {
-		watches[n] = r.watch(registry.App(fmt.Sprintf("web-%03d", n)))
+		watches[n] = r.Watch(registry.App(fmt.Sprintf("web-%03d", n)))
 	}
 	for _, w := range watches {
-		w.last()
+		w.Last()
 	}
 	for n := 0; n < count; n += 50 {
 		a.register(fmt.Sprintf("web-%03d", n), "192.0.2.1", 80)
-		watches[n].until("one", has("192.0.2.1:80"))
+		watches[n].Until("one", has("192.0.2.1:80"))
 	}
 	s := r.reg.await(t.Context())
-	within(t, "all services have a blocking query", func() bool { return s.gate.taken() == count })
+	registrytest.Within(t, "all services have a blocking query", func() bool { return s.gate.taken() == count })
 	if n := s.wire.lanes.open(); n > 6 {
 		t.Errorf("%d connections", n)
 	} else {
 		t.Logf("%d connections", n)
 	}
-	if errs := r.errors(); len(errs) > 0 {
+	if errs := r.Errors(); len(errs) > 0 {
 		t.Error(errs)
 	}
 }
@@ -55,22 +56,22 @@ func TestManyServicesOverHTTP1(t *testing.T) {
 	server := testbed.StartConsul(t) // which allows 200 connections
 	a := newAgent(t, server)
 	r := newRig(t, server.Addr())
-	list := r.watchServices()
-	list.last()
+	list := r.WatchServices()
+	list.Last()
 	const count = 250
-	watches := make([]*pushes[registry.Snapshot], count)
+	watches := make([]*registrytest.Pushes[registry.Snapshot], count)
 	for n := range watches {
-		watches[n] = r.watch(registry.App(fmt.Sprintf("web-%03d", n)))
+		watches[n] = r.Watch(registry.App(fmt.Sprintf("web-%03d", n)))
 	}
 	for _, w := range watches {
-		w.last()
+		w.Last()
 	}
 	slowest := time.Duration(0)
 	for round := range 2 {
 		for n := 0; n < count; n += 10 {
 			began := time.Now()
 			a.register(fmt.Sprintf("web-%03d", n), "192.0.2.1", 80+round)
-			watches[n].until("one more", func(s registry.Snapshot) bool { return len(s.Instances) == round+1 })
+			watches[n].Until("one more", func(s registry.Snapshot) bool { return len(s.Instances) == round+1 })
 			slowest = max(slowest, time.Since(began))
 		}
 	}
@@ -83,10 +84,10 @@ func TestManyServicesOverHTTP1(t *testing.T) {
 	if slowest > 5*time.Second {
 		t.Errorf("a change took %v", slowest)
 	}
-	if n := len(r.errors("they take turns")); n != 1 {
-		t.Errorf("said %d times that there are too many: %v", n, r.errors())
+	if n := len(r.Errors("they take turns")); n != 1 {
+		t.Errorf("said %d times that there are too many: %v", n, r.Errors())
 	}
-	if errs := r.errors("429"); len(errs) > 0 {
+	if errs := r.Errors("429"); len(errs) > 0 {
 		t.Error(errs)
 	}
 }
@@ -97,27 +98,27 @@ func TestTooManyConnections(t *testing.T) {
 	a := newAgent(t, server)
 	a.register("other", "192.0.2.1", 80) // so that it has its connection first
 	r := newRig(t, server.Addr(), func(c *Config) { c.MaxPolls = 60; c.Wait = 2 * time.Second })
-	watches := make([]*pushes[registry.Snapshot], 50)
+	watches := make([]*registrytest.Pushes[registry.Snapshot], 50)
 	for n := range watches {
-		watches[n] = r.watch(registry.App(fmt.Sprint("web-", n)))
+		watches[n] = r.Watch(registry.App(fmt.Sprint("web-", n)))
 	}
-	r.waitError("429", "lower maxPolls")
+	r.AwaitError("429", "lower maxPolls")
 	for _, w := range watches {
-		w.last()
+		w.Last()
 	}
 	seen, since := 0, time.Now()
-	within(t, "two seconds without a refusal", func() bool {
-		if n := len(r.errors("429")); n > seen {
+	registrytest.Within(t, "two seconds without a refusal", func() bool {
+		if n := len(r.Errors("429")); n > seen {
 			seen, since = n, time.Now()
 		}
 		return time.Since(since) > 2*time.Second
 	})
-	if r.state() != registry.Live {
-		t.Error(r.state())
+	if r.State() != registry.Live {
+		t.Error(r.State())
 	}
-	before := watches[0].count()
+	before := watches[0].Count()
 	a.register("web-0", "192.0.2.1", 80)
-	watches[0].more(before)
+	watches[0].More(before)
 }
 
 func TestTLS(t *testing.T) {
@@ -142,20 +143,20 @@ func TestTLS(t *testing.T) {
 			section := good
 			c.change(&section)
 			r := newRig(t, c.address, func(config *Config) { config.TLS = &section })
-			w := r.watch(registry.App("web"))
+			w := r.Watch(registry.App("web"))
 			if c.want == "" {
-				w.until("an empty service", has())
+				w.Until("an empty service", has())
 				return
 			}
-			r.waitError(c.want)
-			if r.state() != registry.Connecting || w.count() != 0 {
-				t.Errorf("%v, %d pushes", r.state(), w.count())
+			r.AwaitError(c.want)
+			if r.State() != registry.Connecting || w.Count() != 0 {
+				t.Errorf("%v, %d pushes", r.State(), w.Count())
 			}
 		})
 	}
 	t.Run("http at the port of https", func(t *testing.T) {
 		r := newRig(t, "http://"+server.TLSAddr())
-		r.waitError("HTTP request to an HTTPS server")
+		r.AwaitError("HTTP request to an HTTPS server")
 	})
 }
 
@@ -198,7 +199,7 @@ func TestLanesRampUp(t *testing.T) {
 			}
 		})
 	}
-	within(t, "three connections", func() bool { return accepted.Load() >= 3 })
+	registrytest.Within(t, "three connections", func() bool { return accepted.Load() >= 3 })
 	time.Sleep(50 * time.Millisecond)
 	close(release)
 	asked.Wait()

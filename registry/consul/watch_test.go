@@ -15,45 +15,45 @@ func TestInstancesComeChangeAndGo(t *testing.T) {
 	a := newAgent(t, server)
 	r := newRig(t, server.Addr())
 	name := uniqueName(t)
-	w := r.watch(registry.App(name))
-	w.until("nothing at first", has())
+	w := r.Watch(registry.App(name))
+	w.Until("nothing at first", has())
 	one := a.register(name, "192.0.2.1", 80, func(r *api.AgentServiceRegistration) {
 		r.Meta = map[string]string{"version": "1"}
 		r.Weights = &api.AgentWeights{Passing: 3, Warning: 1}
 	})
-	s := w.until("one", has("192.0.2.1:80"))
+	s := w.Until("one", has("192.0.2.1:80"))
 	if i := s.Instances[0]; i.Weight != 3 || i.Metadata["version"] != "1" || i.Protocol != "" || s.Service != registry.App(name) {
 		t.Errorf("%+v", s)
 	}
 	two := a.register(name, "2001:db8::1", 81)
-	w.until("two", has("192.0.2.1:80", "[2001:db8::1]:81"))
+	w.Until("two", has("192.0.2.1:80", "[2001:db8::1]:81"))
 	a.register(name, "192.0.2.1", 80, func(r *api.AgentServiceRegistration) { r.Meta = map[string]string{"version": "2"} })
-	w.until("a change", func(s registry.Snapshot) bool {
+	w.Until("a change", func(s registry.Snapshot) bool {
 		return slices.ContainsFunc(s.Instances, func(i registry.Instance) bool { return i.Metadata["version"] == "2" && i.Weight == 1 })
 	})
 	a.deregister(one)
-	w.until("one of two", has("[2001:db8::1]:81"))
+	w.Until("one of two", has("[2001:db8::1]:81"))
 	a.deregister(two)
-	w.until("none", has())
+	w.Until("none", has())
 }
 
 func TestServicesComeAndGo(t *testing.T) {
 	server := shared.get(t)
 	a := newAgent(t, server)
 	r := newRig(t, server.Addr())
-	list := r.watchServices()
-	list.last()
+	list := r.WatchServices()
+	list.Last()
 	name := uniqueName(t)
 	holds := func(want bool) func(registry.ServiceSet) bool {
 		return func(s registry.ServiceSet) bool { return slices.Contains(s.Services, registry.App(name)) == want }
 	}
 	began := time.Now()
 	id := a.register(name, "192.0.2.1", 80)
-	s := list.until("the name", holds(true))
+	s := list.Until("the name", holds(true))
 	t.Logf("a new name after %v", time.Since(began))
 	if slices.Contains(s.Services, registry.App("consul")) {
 		t.Error("Consul itself is listed")
 	}
 	a.deregister(id)
-	list.until("no name", holds(false))
+	list.Until("no name", holds(false))
 }

@@ -45,19 +45,19 @@ func TestPassword(t *testing.T) {
 	admin.put(c.Prefix+"/orders/a", "10.0.0.1:80")
 
 	none := run(t, c)
-	w := none.watch(registry.App("orders"))
-	none.complained(e.Addr(), "set username and password")
-	none.stop()
+	w := none.Watch(registry.App("orders"))
+	none.AwaitError(e.Addr(), "set username and password")
+	none.Stop()
 
 	wrong := *c
 	wrong.Username, wrong.Password = "root", "guess"
 	r := run(t, &wrong)
-	w2 := r.watch(registry.App("orders"))
-	r.complained(e.Addr(), `username "root" or its password is wrong`)
-	if r.saw(registry.Live) || none.saw(registry.Live) || w.count()+w2.count() > 0 {
+	w2 := r.Watch(registry.App("orders"))
+	r.AwaitError(e.Addr(), `username "root" or its password is wrong`)
+	if r.saw(registry.Live) || none.saw(registry.Live) || w.Count()+w2.Count() > 0 {
 		t.Error("without the right password something was pushed")
 	}
-	r.stop()
+	r.Stop()
 
 	must[*clientv3.AuthUserAddResponse](t)(admin.UserAdd(t.Context(), "gateway", "secret"))
 	must[*clientv3.AuthUserGrantRoleResponse](t)(admin.UserGrantRole(t.Context(), "gateway", "root"))
@@ -70,7 +70,7 @@ func TestPassword(t *testing.T) {
 	}
 	write("secret")
 	r = run(t, &right)
-	w = r.watch(registry.App("orders"))
+	w = r.Watch(registry.App("orders"))
 	shows(t, w, "10.0.0.1:80")
 
 	// Each change of a user makes all tokens old; the connection stays.
@@ -83,10 +83,10 @@ func TestPassword(t *testing.T) {
 	// One that is not taken any more is noticed while nothing else happens.
 	write("old")
 	must[*clientv3.AuthUserChangePasswordResponse](t)(admin.UserChangePassword(t.Context(), "gateway", "secret3"))
-	r.until(registry.Stale)
-	r.complained("password is wrong")
+	r.Await(registry.Stale)
+	r.AwaitError("password is wrong")
 	write("secret3")
-	r.until(registry.Live)
+	r.Await(registry.Live)
 	shows(t, w, "10.0.0.2:80")
 }
 
@@ -102,23 +102,23 @@ func TestPermission(t *testing.T) {
 
 	c.Username, c.Password = "gateway", "pw"
 	r := run(t, c)
-	none := r.watch(registry.App("orders"))
-	r.complained(`user "gateway" has no permission`, "prefix", c.Prefix)
-	if r.saw(registry.Live) || none.count() > 0 {
+	none := r.Watch(registry.App("orders"))
+	r.AwaitError(`user "gateway" has no permission`, "prefix", c.Prefix)
+	if r.saw(registry.Live) || none.Count() > 0 {
 		t.Error("nothing may be read, and it is live")
 	}
-	r.stop()
+	r.Stop()
 
 	from, to := (&root{base: base(c.Prefix)}).bounds()
 	must[*clientv3.AuthRoleGrantPermissionResponse](t)(admin.RoleGrantPermission(t.Context(), "reader", string(from), string(to), clientv3.PermissionType(clientv3.PermRead)))
 	r = run(t, c)
-	w, dubbo, list := r.watch(registry.App("orders")), r.watch(registry.DubboService("a.B", "", "")), r.watchServices()
+	w, dubbo, list := r.Watch(registry.App("orders")), r.Watch(registry.DubboService("a.B", "", "")), r.WatchServices()
 	shows(t, w, "10.0.0.1:80")
-	r.complained("dubboRoot", `turn it off with dubboRoot: ""`)
-	if r.state() != registry.Live {
+	r.AwaitError("dubboRoot", `turn it off with dubboRoot: ""`)
+	if r.State() != registry.Live {
 		t.Error("it is not live")
 	}
-	if dubbo.count() > 0 || list.count() > 0 {
+	if dubbo.Count() > 0 || list.Count() > 0 {
 		t.Error("what is only half known was pushed")
 	}
 }
@@ -132,7 +132,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.TLS = &registry.TLS{CA: cert.CA}
-	shows(t, run(t, c).watch(registry.App("orders")), "10.0.0.1:80")
+	shows(t, run(t, c).Watch(registry.App("orders")), "10.0.0.1:80")
 
 	for what, change := range map[string]struct {
 		tls     *registry.TLS
@@ -150,9 +150,9 @@ func TestTLS(t *testing.T) {
 			bad := *c
 			bad.TLS, bad.Addresses = change.tls, []string{change.address}
 			r := run(t, &bad)
-			w := r.watch(registry.App("orders"))
-			r.complained(change.says)
-			if r.saw(registry.Live) || w.count() > 0 {
+			w := r.Watch(registry.App("orders"))
+			r.AwaitError(change.says)
+			if r.saw(registry.Live) || w.Count() > 0 {
 				t.Error("it is live")
 			}
 		})

@@ -60,7 +60,7 @@ func TestIdentity(t *testing.T) {
 
 func TestRunsOnce(t *testing.T) {
 	r := run(t, section(t, shared.Addr()))
-	r.until(registry.Live)
+	r.Await(registry.Live)
 	if err := r.reg.Run(t.Context()); err == nil {
 		t.Error("it runs twice")
 	}

@@ -45,7 +45,7 @@ func TestProviders(t *testing.T) {
 	p.put(c.DubboRoot+"/mapping/"+users, "users")
 
 	r := run(t, c)
-	plain, group, any := r.watch(registry.DubboService(users, "", "")), r.watch(registry.DubboService(users, "g", "1.0")), r.watch(registry.DubboService(users, "*", "*"))
+	plain, group, any := r.Watch(registry.DubboService(users, "", "")), r.Watch(registry.DubboService(users, "g", "1.0")), r.Watch(registry.DubboService(users, "*", "*"))
 	s := shows(t, plain, "dubbo://10.0.0.1:20880")
 	if i := s.Instances[0]; i.Weight != 2 || i.Path != "" || i.Metadata["methods"] != "getUser,setUser" || i.Metadata["application"] != "users" {
 		t.Errorf("%+v", i)
@@ -55,10 +55,10 @@ func TestProviders(t *testing.T) {
 	}
 	shows(t, group, "tri://10.0.0.2:20881")
 	shows(t, any, "dubbo://10.0.0.1:20880", "tri://10.0.0.2:20881")
-	list := r.watchServices()
+	list := r.WatchServices()
 	lists := func(want ...registry.ServiceName) {
 		t.Helper()
-		list.until(fmt.Sprint(want), func(s registry.ServiceSet) bool { return slices.Equal(s.Services, want) })
+		list.Until(fmt.Sprint(want), func(s registry.ServiceSet) bool { return slices.Equal(s.Services, want) })
 	}
 	lists(registry.DubboService(users, "", ""), registry.DubboService(users, "g", "1.0"))
 	p.remove(one)
@@ -113,8 +113,8 @@ func TestApplications(t *testing.T) {
 	p.put(c.ServicesRoot+"/orders/a", "10.0.0.8:80")
 
 	r := run(t, c)
-	w, g, none, app, list := r.watch(registry.DubboService(users, "", "")), r.watch(registry.DubboService(users, "g", "")),
-		r.watch(registry.DubboService("com.example.None", "", "")), r.watch(registry.App("users")), r.watchServices()
+	w, g, none, app, list := r.Watch(registry.DubboService(users, "", "")), r.Watch(registry.DubboService(users, "g", "")),
+		r.Watch(registry.DubboService("com.example.None", "", "")), r.Watch(registry.App("users")), r.WatchServices()
 	i := shows(t, w, "tri://10.0.0.1:20000").Instances[0]
 	if i.Weight != 0.5 || i.Metadata["application"] != "users" {
 		t.Errorf("%+v", i)
@@ -122,12 +122,12 @@ func TestApplications(t *testing.T) {
 	shows(t, g, "dubbo://10.0.0.1:20880")
 	shows(t, none)
 	shows(t, app)
-	list.until("all", func(s registry.ServiceSet) bool {
+	list.Until("all", func(s registry.ServiceSet) bool {
 		return slices.Equal(s.Services, []registry.ServiceName{registry.App("orders"), registry.DubboService(users, "", ""), registry.DubboService(users, "g", "")})
 	})
 
 	p.put(dubboKey(c, providerURL("tri", "10.0.0.1", 20000, url.Values{"weight": {"400"}})), "") // both ways
-	w.until("its own weight", func(s registry.Snapshot) bool { return len(s.Instances) == 1 && s.Instances[0].Weight == 4 })
+	w.Until("its own weight", func(s registry.Snapshot) bool { return len(s.Instances) == 1 && s.Instances[0].Weight == 4 })
 
 	key2, value2 := instanceOf("users", "10.0.0.2", 20000, "r1", nil) // the same revision says the same
 	p.put(c.ServicesRoot+key2, value2)
@@ -168,12 +168,12 @@ func TestLearning(t *testing.T) {
 	p.put(c.ServicesRoot+key, value)
 
 	r := runWith(t, c, asked{"tri://10.0.0.1:20881/b/rb": text("b", 20881)})
-	w := r.watch(registry.DubboService(users, "", ""))
+	w := r.Watch(registry.DubboService(users, "", ""))
 	shows(t, w, "dubbo://10.0.0.1:20880", "dubbo://10.0.0.1:20881")
-	if first := w.history()[0]; len(first.Instances) != 2 {
+	if first := w.All()[0]; len(first.Instances) != 2 {
 		t.Errorf("the first push was half an answer: %+v", first)
 	}
-	r.complained("metadata of c, revision rc", "tri://10.0.0.1:20882", "connection refused")
+	r.AwaitError("metadata of c, revision rc", "tri://10.0.0.1:20882", "connection refused")
 	p.put(c.DubboRoot+"/c/rc", text("c", 20882)) // it is tried again
 	shows(t, w, "dubbo://10.0.0.1:20880", "dubbo://10.0.0.1:20881", "dubbo://10.0.0.1:20882")
 }

@@ -9,12 +9,6 @@ import (
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
-// again waits for a push after the first seen ones.
-func (p *pushes[T]) again(seen int) {
-	p.t.Helper()
-	within(p.t, "another push", func() bool { return p.count() > seen })
-}
-
 // TestKilled: a server that was killed and comes back with its data. What it says is pushed again as proof.
 func TestKilled(t *testing.T) {
 	e := testbed.StartEtcd(t)
@@ -22,17 +16,17 @@ func TestKilled(t *testing.T) {
 	p := produce(t, e.Addr())
 	p.put(c.Prefix+"/orders/a", "10.0.0.1:80")
 	r := run(t, c)
-	w := r.watch(registry.App("orders"))
+	w := r.Watch(registry.App("orders"))
 	shows(t, w, "10.0.0.1:80")
 	e.Kill()
-	r.until(registry.Stale)
-	r.complained(e.Addr(), "connection refused")
-	seen := w.count()
+	r.Await(registry.Stale)
+	r.AwaitError(e.Addr(), "connection refused")
+	seen := w.Count()
 	if err := e.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	r.until(registry.Live)
-	w.again(seen)
+	r.Await(registry.Live)
+	w.More(seen)
 	shows(t, w, "10.0.0.1:80")
 	p.put(c.Prefix+"/orders/b", "10.0.0.2:80")
 	shows(t, w, "10.0.0.1:80", "10.0.0.2:80")
@@ -47,13 +41,13 @@ func TestWiped(t *testing.T) {
 		p.put(fmt.Sprintf("%s/orders/%d", c.Prefix, i%2), "10.0.0.1:80")
 	}
 	r := run(t, c)
-	w, list := r.watch(registry.App("orders")), r.watchServices()
+	w, list := r.Watch(registry.App("orders")), r.WatchServices()
 	shows(t, w, "10.0.0.1:80", "10.0.0.1:80")
 	if err := e.Wipe(); err != nil {
 		t.Fatal(err)
 	}
 	shows(t, w)
-	list.until("nothing", func(s registry.ServiceSet) bool { return len(s.Services) == 0 })
+	list.Until("nothing", func(s registry.ServiceSet) bool { return len(s.Services) == 0 })
 	p.put(c.Prefix+"/orders/a", "10.0.0.2:80")
 	shows(t, w, "10.0.0.2:80")
 }
@@ -66,24 +60,24 @@ func TestMissed(t *testing.T) {
 	p.put(c.Prefix+"/orders/a", "10.0.0.1:80")
 	p.put(c.Prefix+"/orders/b", "10.0.0.2:80")
 	r := run(t, c)
-	w := r.watch(registry.App("orders"))
+	w := r.Watch(registry.App("orders"))
 	shows(t, w, "10.0.0.1:80", "10.0.0.2:80")
 	proxy.Down()
-	r.until(registry.Stale)
-	seen := w.count()
+	r.Await(registry.Stale)
+	seen := w.Count()
 	p.remove(c.Prefix + "/orders/a")
 	p.put(c.Prefix+"/orders/c", "10.0.0.3:80")
 	if err := shared.Compact(t.Context()); err != nil { // and nobody can tell it any more
 		t.Fatal(err)
 	}
-	if w.count() != seen {
+	if w.Count() != seen {
 		t.Error("pushed while there was no connection")
 	}
-	late := r.watch(registry.App("orders"))
+	late := r.Watch(registry.App("orders"))
 	proxy.Up()
 	shows(t, w, "10.0.0.2:80", "10.0.0.3:80")
 	shows(t, late, "10.0.0.2:80", "10.0.0.3:80")
-	if first := late.history()[0]; len(first.Instances) != 2 {
+	if first := late.All()[0]; len(first.Instances) != 2 {
 		t.Errorf("a watch that began meanwhile first heard %v", first)
 	}
 }
@@ -96,32 +90,32 @@ func TestSilent(t *testing.T) {
 	p := produce(t, e.Addr())
 	p.put(c.Prefix+"/orders/a", "10.0.0.1:80")
 	r := run(t, c)
-	w := r.watch(registry.App("orders"))
+	w := r.Watch(registry.App("orders"))
 	shows(t, w, "10.0.0.1:80")
 
 	proxy.Vanish()
-	r.until(registry.Stale)
-	r.complained("no answer within")
+	r.Await(registry.Stale)
+	r.AwaitError("no answer within")
 	p.put(c.Prefix+"/orders/a", "10.0.0.2:80")
 	proxy.Heal()
 	shows(t, w, "10.0.0.2:80")
-	r.until(registry.Live)
+	r.Await(registry.Live)
 
 	if err := e.Freeze(); err != nil {
 		t.Fatal(err)
 	}
-	r.until(registry.Stale)
+	r.Await(registry.Stale)
 	if err := e.Thaw(); err != nil {
 		t.Fatal(err)
 	}
 	p.put(c.Prefix+"/orders/a", "10.0.0.3:80")
 	shows(t, w, "10.0.0.3:80")
-	r.until(registry.Live)
+	r.Await(registry.Live)
 
 	proxy.Reset()
-	r.until(registry.Stale)
+	r.Await(registry.Stale)
 	proxy.Heal()
-	r.until(registry.Live)
+	r.Await(registry.Live)
 }
 
 // TestSlow: a server 300 ms away is no trouble.
@@ -133,7 +127,7 @@ func TestSlow(t *testing.T) {
 	p.put(c.Prefix+"/orders/a", "10.0.0.1:80")
 	proxy.Latency(300 * time.Millisecond)
 	r := run(t, c)
-	w := r.watch(registry.App("orders"))
+	w := r.Watch(registry.App("orders"))
 	shows(t, w, "10.0.0.1:80")
 	for i := range 3 {
 		start := time.Now()
@@ -154,7 +148,7 @@ func TestFlapping(t *testing.T) {
 	c := section(t, proxy.Addr())
 	p := produce(t, shared.Addr())
 	r := run(t, c)
-	w := r.watch(registry.App("orders"))
+	w := r.Watch(registry.App("orders"))
 	for i := range 20 {
 		proxy.Down()
 		p.put(fmt.Sprintf("%s/orders/%d", c.Prefix, i%3), fmt.Sprintf("10.0.0.%d:80", i))
@@ -174,13 +168,13 @@ func TestFailover(t *testing.T) {
 	p.put(c.Prefix+"/orders/a", "10.0.0.1:80")
 	one.Down()
 	r := run(t, c)
-	w := r.watch(registry.App("orders"))
+	w := r.Watch(registry.App("orders"))
 	shows(t, w, "10.0.0.1:80")
 	one.Up()
-	seen := w.count()
+	seen := w.Count()
 	two.Down()
-	w.again(seen)
-	r.until(registry.Live)
+	w.More(seen)
+	r.Await(registry.Live)
 	p.put(c.Prefix+"/orders/a", "10.0.0.2:80")
 	shows(t, w, "10.0.0.2:80")
 }
@@ -193,7 +187,7 @@ func TestLeaderLost(t *testing.T) {
 	p := produce(t, addresses[0])
 	p.put(c.Prefix+"/orders/a", "10.0.0.1:80")
 	r := run(t, c)
-	w := r.watch(registry.App("orders"))
+	w := r.Watch(registry.App("orders"))
 	shows(t, w, "10.0.0.1:80")
 
 	leads := func() int {
@@ -210,15 +204,15 @@ func TestLeaderLost(t *testing.T) {
 	rest := produce(t, addresses[(first+1)%3])
 	rest.put(c.Prefix+"/orders/a", "10.0.0.2:80")
 	shows(t, w, "10.0.0.2:80")
-	r.until(registry.Live)
+	r.Await(registry.Live)
 
 	members[(first+1)%3].Kill() // one is not
-	r.until(registry.Stale)
-	r.complained("no leader", addresses[(first+2)%3])
+	r.Await(registry.Stale)
+	r.AwaitError("no leader", addresses[(first+2)%3])
 	if err := members[first].Restart(); err != nil {
 		t.Fatal(err)
 	}
-	r.until(registry.Live)
+	r.Await(registry.Live)
 	produce(t, addresses[first]).put(c.Prefix+"/orders/a", "10.0.0.3:80")
 	shows(t, w, "10.0.0.3:80")
 }

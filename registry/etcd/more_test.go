@@ -78,17 +78,17 @@ func TestDubboMissed(t *testing.T) {
 	p.put(c.ServicesRoot+app, value)
 	p.put(c.ServicesRoot+app2, value2)
 	r := run(t, c)
-	w, list := r.watch(registry.DubboService(users, "", "")), r.watchServices()
+	w, list := r.Watch(registry.DubboService(users, "", "")), r.WatchServices()
 	shows(t, w, "dubbo://10.0.0.1:20880", "tri://10.0.0.2:20000", "tri://10.0.0.3:20000")
 	proxy.Down()
-	r.until(registry.Stale)
+	r.Await(registry.Stale)
 	p.remove(provider)
 	p.remove(c.ServicesRoot + app)
 	proxy.Up()
 	shows(t, w, "tri://10.0.0.3:20000")
 	p.remove(c.ServicesRoot + app2)
 	shows(t, w)
-	list.until("nothing", func(s registry.ServiceSet) bool { return len(s.Services) == 0 })
+	list.Until("nothing", func(s registry.ServiceSet) bool { return len(s.Services) == 0 })
 }
 
 // TestRegisterFailover: a registration outlives its connection on the same lease; nobody sees it go.
@@ -99,11 +99,11 @@ func TestRegisterFailover(t *testing.T) {
 	c.LeaseTTL = 3 * time.Second
 	r := run(t, c)
 	observer := section(t, shared.Addr())
-	w := run(t, observer).watch(registry.App("gateway"))
+	w := run(t, observer).Watch(registry.App("gateway"))
 	shows(t, w)
 	reports, withdraw := announce(r)
 	shows(t, w, "http://10.0.0.9:8080")
-	seen := w.count()
+	seen := w.Count()
 	for range 3 {
 		for _, p := range []*testbed.Proxy{one, two} {
 			p.Down()
@@ -111,14 +111,14 @@ func TestRegisterFailover(t *testing.T) {
 			p.Up()
 		}
 	}
-	r.until(registry.Live)
+	r.Await(registry.Live)
 	time.Sleep(c.LeaseTTL)
-	if n := w.count(); n != seen {
-		t.Errorf("%d changes were seen: %+v", n-seen, w.history())
+	if n := w.Count(); n != seen {
+		t.Errorf("%d changes were seen: %+v", n-seen, w.All())
 	}
 	withdraw()
 	shows(t, w)
-	for _, err := range reports.history() {
+	for _, err := range reports.All() {
 		if err != nil {
 			t.Logf("reported: %v", err) // allowed, while both were down
 		}

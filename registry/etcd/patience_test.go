@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // offline is a client whose state is set by the test, for tests of time.
@@ -42,25 +43,25 @@ func TestPatience(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var tasks sync.WaitGroup
 		start := time.Now()
-		when, lists := &pushes[time.Duration]{t: t}, &pushes[int]{t: t}
+		when, lists := &registrytest.Pushes[time.Duration]{T: t}, &registrytest.Pushes[int]{T: t}
 		tasks.Go(func() {
-			_ = c.Watch(ctx, registry.DubboService(users, "", ""), func(registry.Snapshot) { when.push(time.Since(start)) })
+			_ = c.Watch(ctx, registry.DubboService(users, "", ""), func(registry.Snapshot) { when.Push(time.Since(start)) })
 		})
-		tasks.Go(func() { _ = c.WatchServices(ctx, func(s registry.ServiceSet) { lists.push(len(s.Services)) }) })
+		tasks.Go(func() { _ = c.WatchServices(ctx, func(s registry.ServiceSet) { lists.Push(len(s.Services)) }) })
 		time.Sleep(patience - time.Millisecond)
 		synctest.Wait()
-		if when.count()+lists.count() != 0 {
-			t.Errorf("pushed after %v, lists of %v", when.history(), lists.history())
+		if when.Count()+lists.Count() != 0 {
+			t.Errorf("pushed after %v, lists of %v", when.All(), lists.All())
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if !slices.Equal(when.history(), []time.Duration{patience}) || lists.count() != 1 {
-			t.Errorf("pushed after %v, lists of %v", when.history(), lists.history())
+		if !slices.Equal(when.All(), []time.Duration{patience}) || lists.Count() != 1 {
+			t.Errorf("pushed after %v, lists of %v", when.All(), lists.All())
 		}
 		_, second := instanceOf("a", "10.0.0.3", 1, "r", nil)
 		c.put(st, "a/10.0.0.3:1", second)
 		synctest.Wait()
-		if n := when.count(); n != 2 {
+		if n := when.Count(); n != 2 {
 			t.Errorf("a change was pushed %d times", n-1)
 		}
 		cancel()
@@ -75,9 +76,9 @@ func TestListRests(t *testing.T) {
 		c.index.install(st)
 		ctx, cancel := context.WithCancel(t.Context())
 		var tasks sync.WaitGroup
-		sizes := &pushes[int]{t: t}
+		sizes := &registrytest.Pushes[int]{T: t}
 		tasks.Go(func() {
-			_ = c.WatchServices(ctx, func(s registry.ServiceSet) { sizes.push(len(s.Services)) })
+			_ = c.WatchServices(ctx, func(s registry.ServiceSet) { sizes.Push(len(s.Services)) })
 		})
 		for i := range 1000 {
 			c.put(st, fmt.Sprintf("s%d/a", i), "h:1")
@@ -85,7 +86,7 @@ func TestListRests(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if all := sizes.history(); len(all) > 13 || all[len(all)-1] != 1000 {
+		if all := sizes.All(); len(all) > 13 || all[len(all)-1] != 1000 {
 			t.Errorf("pushes of %v", all)
 		}
 		cancel()

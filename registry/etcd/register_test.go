@@ -9,17 +9,18 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
 // announce registers the gateway until the function returned is called.
-func announce(r *rig) (reports *pushes[error], withdraw func()) {
-	reports = &pushes[error]{t: r.t}
-	return reports, r.background(func(ctx context.Context) error {
+func announce(r *rig) (reports *registrytest.Pushes[error], withdraw func()) {
+	reports = &registrytest.Pushes[error]{T: r.T}
+	return reports, r.Background(func(ctx context.Context) error {
 		return r.reg.Register(ctx, registry.Registration{
 			Service: registry.App("gateway"), ID: "sluice-1",
 			Instance: registry.Instance{Host: "10.0.0.9", Port: 8080, Weight: 2, Protocol: "http", Zone: "z", Metadata: map[string]string{"a": "b"}},
-		}, reports.push)
+		}, reports.Push)
 	})
 }
 
@@ -30,33 +31,33 @@ func TestRegister(t *testing.T) {
 	c.LeaseTTL = time.Second
 	p := produce(t, e.Addr())
 	r := run(t, c)
-	w := r.watch(registry.App("gateway"))
+	w := r.Watch(registry.App("gateway"))
 	shows(t, w)
 	reports, withdraw := announce(r)
 	s := shows(t, w, "http://10.0.0.9:8080")
 	if i := s.Instances[0]; i.Weight != 2 || i.Zone != "z" || i.Metadata["a"] != "b" {
 		t.Errorf("%+v", i)
 	}
-	reports.until("accepted", func(err error) bool { return err == nil })
+	reports.Until("accepted", func(err error) bool { return err == nil })
 
-	seen := w.count()
+	seen := w.Count()
 	time.Sleep(2500 * time.Millisecond) // more than two lives of the lease
-	if w.count() != seen {
+	if w.Count() != seen {
 		t.Error("it came and went")
 	}
 
 	key := c.Prefix + "/gateway/sluice-1"
 	stands := func(what string) {
 		t.Helper()
-		within(t, what, func() bool {
+		registrytest.Within(t, what, func() bool {
 			got, err := p.Get(context.Background(), key)
 			return err == nil && len(got.Kvs) == 1 && got.Kvs[0].Lease != 0
 		})
 	}
-	count := reports.count()
+	count := reports.Count()
 	p.remove(key)
 	stands("written again after somebody removed it")
-	reports.again(count)
+	reports.More(count)
 
 	got, err := p.Get(t.Context(), key)
 	if err != nil {
@@ -90,7 +91,7 @@ func TestRegisterRefused(t *testing.T) {
 	must[*clientv3.AuthRoleGrantPermissionResponse](t)(admin.RoleGrantPermission(t.Context(), "reader", "\x00", "\x00", clientv3.PermissionType(clientv3.PermRead)))
 	c.Username, c.Password = "gateway", "pw"
 	reports, _ := announce(run(t, c))
-	reports.until("refused", func(err error) bool {
+	reports.Until("refused", func(err error) bool {
 		return err != nil && says(err, "permission denied")
 	})
 

@@ -15,6 +15,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // TestSlowConsumer: who does not return from push holds up nobody, and then gets the newest state.
@@ -24,11 +25,11 @@ func TestSlowConsumer(t *testing.T) {
 	p.put(c.Prefix+"/orders/a", "10.0.0.1:80")
 	r := run(t, c)
 	entered, release := make(chan struct{}), make(chan struct{})
-	slow := &pushes[registry.Snapshot]{t: t}
-	r.background(func(ctx context.Context) error {
+	slow := &registrytest.Pushes[registry.Snapshot]{T: t}
+	r.Background(func(ctx context.Context) error {
 		first := true
 		return r.reg.Watch(ctx, registry.App("orders"), func(s registry.Snapshot) {
-			slow.push(s)
+			slow.Push(s)
 			if first {
 				first = false
 				close(entered)
@@ -37,14 +38,14 @@ func TestSlowConsumer(t *testing.T) {
 		})
 	})
 	<-entered
-	quick := r.watch(registry.App("orders"))
+	quick := r.Watch(registry.App("orders"))
 	for i := range 100 {
 		p.put(c.Prefix+"/orders/a", fmt.Sprintf("10.0.1.%d:80", i))
 	}
 	shows(t, quick, "10.0.1.99:80")
 	close(release)
 	shows(t, slow, "10.0.1.99:80")
-	if n := slow.count(); n != 2 {
+	if n := slow.Count(); n != 2 {
 		t.Errorf("%d pushes to the slow one", n)
 	}
 }
@@ -78,15 +79,15 @@ func TestCancelled(t *testing.T) {
 		})
 		time.Sleep(time.Duration(rand.IntN(1+i)) * time.Millisecond)
 		if i%2 == 0 {
-			r.stop()
+			r.Stop()
 			cancel()
 		} else {
 			cancel()
-			r.stop()
+			r.Stop()
 		}
 		tasks.Wait()
 	}
-	within(t, "all descriptors closed", func() bool { return descriptors() <= before })
+	registrytest.Within(t, "all descriptors closed", func() bool { return descriptors() <= before })
 }
 
 // TestHostile: entries that make no sense are skipped by name, and the others are used.
@@ -120,14 +121,14 @@ func TestHostile(t *testing.T) {
 	p.put(c.Prefix+"/orders/good", `{"host":"10.0.0.1","port":"80","weight":"2","enabled":"false","metadata":{"nested":{"a":[1]},"null":null}}`)
 	p.put(c.Prefix+"/orders/name", "host.example.com:80")
 	r := run(t, c)
-	s := shows(t, r.watch(registry.App("orders")), "10.0.0.1:80", "host.example.com:80")
+	s := shows(t, r.Watch(registry.App("orders")), "10.0.0.1:80", "host.example.com:80")
 	if s.SkippedCount != len(bad)-1 { // Dubbo's is no entry of a plain service
 		t.Errorf("%d skipped of %d: %+v", s.SkippedCount, len(bad), s.Skipped)
 	}
 	if i := s.Instances[0]; !i.Disabled || i.Weight != 2 || i.Metadata["nested"] != `{"a":[1]}` {
 		t.Errorf("%+v", i)
 	}
-	r.watchServices().until("names", func(s registry.ServiceSet) bool {
+	r.WatchServices().Until("names", func(s registry.ServiceSet) bool {
 		return slices.Contains(s.Services, registry.App("orders")) && len(s.Services) == 2
 	})
 	for _, n := range []string{"", "a/b"} {
@@ -148,7 +149,7 @@ func TestLatency(t *testing.T) {
 	p := produce(t, shared.Addr())
 	r := run(t, c)
 	pushed := make(chan string, 1)
-	r.background(func(ctx context.Context) error {
+	r.Background(func(ctx context.Context) error {
 		return r.reg.Watch(ctx, registry.App("orders"), func(s registry.Snapshot) {
 			if len(s.Instances) > 0 {
 				pushed <- s.Instances[0].Address()
@@ -165,7 +166,7 @@ func TestLatency(t *testing.T) {
 		for got := ""; got != want; {
 			select {
 			case got = <-pushed:
-			case <-time.After(deadline):
+			case <-time.After(registrytest.Deadline):
 				t.Fatal("no push of " + want)
 			}
 		}
@@ -207,7 +208,7 @@ func TestScale(t *testing.T) {
 				})
 			})
 		}
-		within(t, "all services", func() bool {
+		registrytest.Within(t, "all services", func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			all := 0
@@ -222,7 +223,7 @@ func TestScale(t *testing.T) {
 		pushes = 0
 		mu.Unlock()
 		p.put(c.Prefix+"/service-1/new", "10.9.9.9:80")
-		within(t, "the change", func() bool {
+		registrytest.Within(t, "the change", func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			return latest["service-1"] == 11
@@ -236,7 +237,7 @@ func TestScale(t *testing.T) {
 		p.remove(c.Prefix + "/service-1/new")
 		cancel()
 		tasks.Wait()
-		r.stop()
+		r.Stop()
 	}
 }
 

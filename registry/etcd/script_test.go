@@ -115,7 +115,7 @@ func TestCompacted(t *testing.T) {
 		return agree(stream, q)
 	})
 	r := run(t, c)
-	w := r.watch(registry.App("orders"))
+	w := r.Watch(registry.App("orders"))
 	shows(t, w, "10.0.0.1:80")
 	shows(t, w, "10.0.0.1:80", "10.0.0.2:80")
 	if r.saw(registry.Stale) {
@@ -128,10 +128,10 @@ func TestStill(t *testing.T) {
 	s := startScript(t)
 	c := section(t, s.addr)
 	r := run(t, c)
-	w := r.watch(registry.App("orders"))
+	w := r.Watch(registry.App("orders"))
 	shows(t, w)
 	s.set(c.Prefix+"/orders/a", "10.0.0.1:80") // and nobody is told
-	r.complained("the watch stands still at revision 10 while the store is at 11")
+	r.AwaitError("the watch stands still at revision 10 while the store is at 11")
 	shows(t, w, "10.0.0.1:80")
 }
 
@@ -142,9 +142,9 @@ func TestWatchRefused(t *testing.T) {
 		return stream.Send(&pb.WatchResponse{WatchId: q.GetCreateRequest().GetWatchId(), Created: true, Canceled: true, CancelReason: "permission denied for a reason"})
 	})
 	r := run(t, section(t, s.addr))
-	w := r.watch(registry.App("orders"))
-	r.complained("watch at "+s.addr, "permission denied for a reason")
-	if r.saw(registry.Live) || w.count() > 0 {
+	w := r.Watch(registry.App("orders"))
+	r.AwaitError("watch at "+s.addr, "permission denied for a reason")
+	if r.saw(registry.Live) || w.Count() > 0 {
 		t.Error("it is live")
 	}
 }
@@ -173,9 +173,9 @@ func TestOddEvents(t *testing.T) {
 		}
 		return nil
 	})
-	w := run(t, c).watch(registry.App("orders"))
+	w := run(t, c).Watch(registry.App("orders"))
 	shows(t, w, "10.0.0.1:80", "10.0.0.2:80")
-	for _, s := range w.history() {
+	for _, s := range w.All() {
 		if len(s.Instances) == 1 {
 			t.Errorf("half a transaction was pushed: %+v", s)
 		}
@@ -201,5 +201,5 @@ func TestNoEtcd(t *testing.T) {
 	})
 	t.Cleanup(func() { _ = l.Close(); done.Wait() })
 	r := run(t, section(t, l.Addr().String()))
-	r.complained("no etcd without TLS answers there", strings.TrimSpace(l.Addr().String()))
+	r.AwaitError("no etcd without TLS answers there", strings.TrimSpace(l.Addr().String()))
 }

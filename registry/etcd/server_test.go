@@ -20,12 +20,12 @@ func TestLife(t *testing.T) {
 	p.put(c.Prefix+"/orders/a", "10.0.0.1:80")
 	p.put(c.Prefix+"/other/a", "10.9.9.9:80")
 	r := run(t, c)
-	orders, none, list := r.watch(registry.App("orders")), r.watch(registry.App("none")), r.watchServices()
+	orders, none, list := r.Watch(registry.App("orders")), r.Watch(registry.App("none")), r.WatchServices()
 	shows(t, orders, "10.0.0.1:80")
 	shows(t, none)
 	lists := func(want ...registry.ServiceName) {
 		t.Helper()
-		list.until(fmt.Sprint(want), func(s registry.ServiceSet) bool { return slices.Equal(s.Services, want) })
+		list.Until(fmt.Sprint(want), func(s registry.ServiceSet) bool { return slices.Equal(s.Services, want) })
 	}
 	lists(registry.App("orders"), registry.App("other"))
 
@@ -40,13 +40,13 @@ func TestLife(t *testing.T) {
 	p.put(c.Prefix+"/new/x", "10.0.0.4:80")
 	lists(registry.App("new"), registry.App("orders"), registry.App("other"))
 
-	before := none.count()
+	before := none.Count()
 	p.remove(c.Prefix + "/orders/a")
 	shows(t, orders, "10.0.0.3:80")
 	p.remove(c.Prefix + "/orders/b")
 	shows(t, orders)
 	lists(registry.App("new"), registry.App("other"))
-	if none.count() != before {
+	if none.Count() != before {
 		t.Error("others were woken by it")
 	}
 }
@@ -60,7 +60,7 @@ func TestLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.put(c.Prefix+"/orders/a", "10.0.0.1:80", clientv3.WithLease(lease.ID))
-	w := run(t, c).watch(registry.App("orders"))
+	w := run(t, c).Watch(registry.App("orders"))
 	shows(t, w, "10.0.0.1:80")
 	if _, err := p.Revoke(t.Context(), lease.ID); err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestNaming(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Prefix, c.ServicesRoot = c.Prefix[1:], ""
-	w := run(t, c).watch(registry.App("orders"))
+	w := run(t, c).Watch(registry.App("orders"))
 	shows(t, w)
 	for _, e := range []endpoints.Endpoint{{Addr: "10.0.0.1:80"}, {Addr: "10.0.0.2:80", Metadata: map[string]string{"zone": "z2", "weight": "7"}}} {
 		if err := m.AddEndpoint(t.Context(), c.Prefix+"/orders/"+e.Addr, e); err != nil {
@@ -102,13 +102,13 @@ func TestWholeKeySpace(t *testing.T) {
 	p := produce(t, e.Addr())
 	p.put("user.rpc/7587870460981677828", "10.0.0.1:8080")
 	r := run(t, c)
-	w := r.watch(registry.App("user.rpc"))
+	w := r.Watch(registry.App("user.rpc"))
 	shows(t, w, "10.0.0.1:8080")
 	p.put("user.rpc/7587870460981677829", "10.0.0.2:8080")
 	p.put("/leading/slash", "10.0.0.2:8080")
 	p.put("stray", "10.0.0.2:8080")
 	shows(t, w, "10.0.0.1:8080", "10.0.0.2:8080")
-	r.watchServices().until("one service", func(s registry.ServiceSet) bool {
+	r.WatchServices().Until("one service", func(s registry.ServiceSet) bool {
 		return slices.Equal(s.Services, []registry.ServiceName{registry.App("user.rpc")})
 	})
 }
@@ -118,8 +118,8 @@ func TestPages(t *testing.T) {
 	c := section(t, shared.Addr())
 	p := produce(t, shared.Addr())
 	fill(t, p, c.Prefix, 3, pageSize)
-	w := run(t, c).watch(registry.App("service-2"))
-	w.until("all", func(s registry.Snapshot) bool { return len(s.Instances) == pageSize })
+	w := run(t, c).Watch(registry.App("service-2"))
+	w.Until("all", func(s registry.Snapshot) bool { return len(s.Instances) == pageSize })
 
 	long := make([]byte, 1<<20)
 	for i := range long {
@@ -129,15 +129,15 @@ func TestPages(t *testing.T) {
 		p.put(fmt.Sprintf("%s/long/%d", c.Prefix, i), string(long))
 	}
 	again := run(t, c)
-	s := again.watch(registry.App("long")).until("all skipped", func(s registry.Snapshot) bool { return s.SkippedCount > 0 })
+	s := again.Watch(registry.App("long")).Until("all skipped", func(s registry.Snapshot) bool { return s.SkippedCount > 0 })
 	if s.SkippedCount != maxMessage>>20+2 || len(s.Instances) != 0 {
 		t.Errorf("%d skipped, %d used", s.SkippedCount, len(s.Instances))
 	}
-	shows(t, again.watch(registry.App("none")))
+	shows(t, again.Watch(registry.App("none")))
 	if _, err := p.Delete(context.Background(), c.Prefix+"/", clientv3.WithPrefix()); err != nil {
 		t.Fatal(err)
 	}
-	w.until("none", func(s registry.Snapshot) bool { return len(s.Instances) == 0 })
+	w.Until("none", func(s registry.Snapshot) bool { return len(s.Instances) == 0 })
 }
 
 // fill writes services of so many instances each.

@@ -12,6 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -21,11 +22,11 @@ func TestTorture(t *testing.T) {
 	proxy := testbed.StartToxiproxy(t).Proxy("etcd", shared.Addr())
 	c := section(t, proxy.Addr())
 	r := run(t, c)
-	watches := make([]*pushes[registry.Snapshot], services)
+	watches := make([]*registrytest.Pushes[registry.Snapshot], services)
 	for i := range watches {
-		watches[i] = r.watch(registry.App(fmt.Sprintf("s%d", i)))
+		watches[i] = r.Watch(registry.App(fmt.Sprintf("s%d", i)))
 	}
-	list := r.watchServices()
+	list := r.WatchServices()
 
 	var tasks sync.WaitGroup
 	for w := range writers {
@@ -80,5 +81,5 @@ func TestTorture(t *testing.T) {
 	for i, w := range watches {
 		shows(t, w, held[fmt.Sprintf("s%d", i)]...)
 	}
-	list.until(fmt.Sprint(names), func(s registry.ServiceSet) bool { return slices.Equal(s.Services, names) })
+	list.Until(fmt.Sprint(names), func(s registry.ServiceSet) bool { return slices.Equal(s.Services, names) })
 }

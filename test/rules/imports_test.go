@@ -38,7 +38,7 @@ var rooms = []struct {
 }
 
 // forTests are packages that any test may import, and no other code.
-var forTests = []string{"test/testbed", "proxy/filter/filtertest"}
+var forTests = []string{"test/testbed", "registry/registrytest", "proxy/filter/filtertest"}
 
 func TestImportArrows(t *testing.T) { report(t, importArrows(load(t))) }
 
