@@ -90,8 +90,8 @@ type walk[T any] struct {
 	host  string
 	most  int
 	steps []step // room for those of place
-	place place // of the node that is looked at
-	count int   // of leaves seen
+	place place  // of the node that is looked at
+	count int    // of leaves seen
 	best  []Candidate[T]
 }
 
