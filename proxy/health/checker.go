@@ -225,30 +225,3 @@ func (t *Target) pause() time.Duration {
 	}
 	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64()))
 }
-
-// queue is a heap by due time.
-type queue []*Target
-
-func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
-func (q queue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = i, j
-}
-
-// Push implements heap.Interface.
-func (q *queue) Push(x any) {
-	t := x.(*Target)
-	t.place = len(*q)
-	*q = append(*q, t)
-}
-
-// Pop implements heap.Interface.
-func (q *queue) Pop() any {
-	old := *q
-	t := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	t.place = -1
-	return t
-}

@@ -31,7 +31,8 @@ func (p *dubboProbe) probe(ctx context.Context, s *Subject) error {
 		return err
 	}
 	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 	if err := p.ask(conn, s); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -32,10 +32,8 @@ type secured struct {
 }
 
 // Info implements credentials.TransportCredentials.
-func (s secured) Info() credentials.ProtocolInfo {
-	info := s.TransportCredentials.Info()
-	info.ServerName = ""
-	return info
+func (secured) Info() credentials.ProtocolInfo {
+	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
 }
 
 // ClientHandshake implements credentials.TransportCredentials.
@@ -77,7 +75,7 @@ func (p *grpcProbe) probe(ctx context.Context, s *Subject) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: p.rule.check.Service})
 	if err != nil {
 		if ctx.Err() != nil {

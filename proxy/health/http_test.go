@@ -182,3 +182,17 @@ func poolOf(c *x509.Certificate) *x509.CertPool {
 	pool.AddCert(c)
 	return pool
 }
+
+// BenchmarkHTTP is one check with its connection.
+func BenchmarkHTTP(b *testing.B) {
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer s.Close()
+	r := NewRule(section("http", nil), nil, nil)
+	at := Subject{Address: s.Listener.Addr().String()}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := r.prober.probe(b.Context(), &at); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
