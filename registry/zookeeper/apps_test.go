@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // java33Node is what Dubbo 3.3 registers of an application; metadata holds more of its keys, each with a comma before it.
@@ -86,12 +87,12 @@ func TestApplicationWithRemoteMetadata(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, shared.get(t))
 			const iface = "lab.UserService"
-			p := r.watch(registry.DubboService(iface, "g1", "1.0.0"))
-			p.last()
+			p := r.Watch(registry.DubboService(iface, "g1", "1.0.0"))
+			p.Last()
 			r.writer.put(r.rdubbo(dir, "ff31"), metadataInfo("jprov", "ff31", "g1/lab.UserService:1.0.0:dubbo=21880", "lab.UserService:tri=21881", "other.S:dubbo=1"))
 			r.writer.live(r.rservices("jprov/localhost.:21880"), java33Node("jprov", "localhost.", 21880, "ff31", remote))
 			r.writer.put(r.rdubbo("mapping", iface), "other,jprov") // it may be written last
-			got := p.until("the instance", has("dubbo://localhost:21880"))
+			got := p.Until("the instance", registrytest.Has("dubbo://localhost:21880"))
 			want := registry.Instance{
 				Host: "localhost", Port: 21880, Protocol: "dubbo", Weight: 1, Group: "g1", Version: "1.0.0",
 				Metadata: map[string]string{
@@ -102,10 +103,10 @@ func TestApplicationWithRemoteMetadata(t *testing.T) {
 			if d := cmp.Diff(want, got.Instances[0]); d != "" {
 				t.Error(d)
 			}
-			all := r.watch(registry.DubboService(iface, "*", "*"))
-			all.until("both services", has("dubbo://localhost:21880", "tri://localhost:21881"))
+			all := r.Watch(registry.DubboService(iface, "*", "*"))
+			all.Until("both services", registrytest.Has("dubbo://localhost:21880", "tri://localhost:21881"))
 			r.writer.remove(r.rservices("jprov/localhost.:21880"))
-			p.until("nobody", has())
+			p.Until("nobody", registrytest.Has())
 		})
 	}
 }
@@ -115,11 +116,11 @@ func TestRegisteredTwice(t *testing.T) {
 	r := newRig(t, shared.get(t), withAsker(&asker{answers: map[string]string{
 		"jprov 91": metadataInfo("jprov", "91", "g1/lab.UserService:1.0.0:dubbo=21880", "lab.UserService:tri=21881")}}))
 	const iface = "lab.UserService"
-	p := r.watch(registry.DubboService(iface, "*", "*"))
+	p := r.Watch(registry.DubboService(iface, "*", "*"))
 	r.writer.live(r.rdubbo(iface, "providers", encode(java33("dubbo", "192.0.2.2:21880", iface, "&group=g1&version=1.0.0&weight=50"))), "")
 	r.writer.live(r.rservices("jprov/192.0.2.2:21880"), java33Node("jprov", "192.0.2.2", 21880, "91", localTri))
 	r.writer.put(r.rdubbo("mapping", iface), "jprov")
-	got := p.until("the tri endpoint, known by the application alone", has("dubbo://192.0.2.2:21880", "tri://192.0.2.2:21881"))
+	got := p.Until("the tri endpoint, known by the application alone", registrytest.Has("dubbo://192.0.2.2:21880", "tri://192.0.2.2:21881"))
 	for _, i := range got.Instances {
 		if i.Protocol == "dubbo" && i.Weight != 0.5 {
 			t.Errorf("weight %v, want 0.5 as registered by interface", i.Weight)
@@ -137,27 +138,27 @@ func TestLocalMetadataIsAskedOncePerRevision(t *testing.T) {
 		host := fmt.Sprintf("192.0.2.%d", n+1)
 		r.writer.live(r.rservices("app", host+":20880"), java33Node("app", host, 20880, "r1", localTri))
 	}
-	s, u := r.watch(registry.DubboService("a.S", "", "")), r.watch(registry.DubboService("a.T", "", ""))
-	services := r.watchServices()
+	s, u := r.Watch(registry.DubboService("a.S", "", "")), r.Watch(registry.DubboService("a.T", "", ""))
+	services := r.WatchServices()
 	twenty := func(s registry.Snapshot) bool { return len(s.Instances) == 20 }
-	s.until("20 instances", twenty)
-	u.until("20 instances", twenty)
-	services.until("both services", func(s registry.ServiceSet) bool { return len(s.Services) == 2 })
+	s.Until("20 instances", twenty)
+	u.Until("20 instances", twenty)
+	services.Until("both services", func(s registry.ServiceSet) bool { return len(s.Services) == 2 })
 	if q := a.questions(); len(q) != 1 || !strings.HasPrefix(q[0], "tri://192.0.2.") || !strings.HasSuffix(q[0], ":21881 app r1") {
 		t.Errorf("asked %q, want once", q)
 	}
 	// A rollout: the new revision is asked for once, and while it does not answer, the others stay.
 	r.writer.live(r.rservices("app", "192.0.2.21:20880"), java33Node("app", "192.0.2.21", 20880, "r2", localTri))
-	got := s.until("the new one skipped", func(s registry.Snapshot) bool { return s.SkippedCount == 1 })
+	got := s.Until("the new one skipped", func(s registry.Snapshot) bool { return s.SkippedCount == 1 })
 	if len(got.Instances) != 20 || got.Skipped[0].Entry != "app/192.0.2.21:20880" || !strings.Contains(got.Skipped[0].Reason, "connection refused") {
 		t.Errorf("%d instances, skipped %+v", len(got.Instances), got.Skipped)
 	}
-	within(t, "the report", func() bool {
-		return r.sawError("metadata of app, revision r2: ask tri://192.0.2.21:21881: connection refused")
+	registrytest.Within(t, "the report", func() bool {
+		return r.SawError("metadata of app, revision r2: ask tri://192.0.2.21:21881: connection refused")
 	})
 	a.answer("app", "r2", metadataInfo("app", "r2", "a.S:dubbo=20880"))
-	s.until("21 instances", func(s registry.Snapshot) bool { return len(s.Instances) == 21 && s.SkippedCount == 0 })
-	u.until("a.T without the new one", func(s registry.Snapshot) bool { return len(s.Instances) == 20 && s.SkippedCount == 0 })
+	s.Until("21 instances", func(s registry.Snapshot) bool { return len(s.Instances) == 21 && s.SkippedCount == 0 })
+	u.Until("a.T without the new one", func(s registry.Snapshot) bool { return len(s.Instances) == 20 && s.SkippedCount == 0 })
 }
 
 // Metadata that nobody can be asked for hides nothing else.
@@ -166,13 +167,13 @@ func TestNoFetcher(t *testing.T) {
 	r.writer.put(r.rdubbo("mapping/a.S"), "app")
 	r.writer.live(r.rdubbo("a.S/providers", encode(java33("dubbo", "192.0.2.9:20880", "a.S", ""))), "")
 	r.writer.live(r.rservices("app/192.0.2.1:20880"), java33Node("app", "192.0.2.1", 20880, "r1", localTri))
-	p := r.watch(registry.DubboService("a.S", "", ""))
-	got := p.until("one instance, one skipped", func(s registry.Snapshot) bool { return len(s.Instances) == 1 && s.SkippedCount == 1 })
+	p := r.Watch(registry.DubboService("a.S", "", ""))
+	got := p.Until("one instance, one skipped", func(s registry.Snapshot) bool { return len(s.Instances) == 1 && s.SkippedCount == 1 })
 	if !strings.Contains(got.Skipped[0].Reason, "no instance says where to ask") {
 		t.Errorf("%+v", got.Skipped)
 	}
 	r.writer.put(r.rdubbo("metadata/app/r1"), metadataInfo("app", "r1", "a.S:dubbo=20880")) // found at the next attempt
-	p.until("both", has("dubbo://192.0.2.9:20880", "dubbo://192.0.2.1:20880"))
+	p.Until("both", registrytest.Has("dubbo://192.0.2.9:20880", "dubbo://192.0.2.1:20880"))
 }
 
 // What else stands in the list of a Dubbo application does no harm.
@@ -189,8 +190,8 @@ func TestOddInstances(t *testing.T) {
 	put("list", "[]")
 	put("spring", `{"address":"192.0.2.4","port":8080,"payload":{"@class":"org.springframework.cloud.zookeeper.discovery.ZookeeperInstance","metadata":{"instance_status":"UP"}}}`)
 	put("no address", java33Node("app", "", 20880, "r1", localTri))
-	p := r.watch(registry.DubboService("a.S", "", ""))
-	got := p.until("all seen", func(s registry.Snapshot) bool { return len(s.Instances) == 2 })
+	p := r.Watch(registry.DubboService("a.S", "", ""))
+	got := p.Until("all seen", func(s registry.Snapshot) bool { return len(s.Instances) == 2 })
 	skipped := map[string]string{}
 	for _, s := range got.Skipped {
 		skipped[s.Entry] += s.Reason + ";"
@@ -222,20 +223,20 @@ func TestDubbo27Application(t *testing.T) {
   "metadata":{"dubbo.endpoints":"[{\"port\":20880,\"protocol\":\"dubbo\"}]","dubbo.metadata-service.url-params":"{\"dubbo\":{\"version\":\"1.0.0\",\"port\":\"20881\"}}","dubbo.metadata.storage-type":"local"}},
  "registrationTimeUTC":%[2]d,"serviceType":"DYNAMIC","uriSpec":null}`, host, since.UnixMilli()))
 	}
-	p := r.watch(registry.DubboService("a.S", "", "1.0.0"))
+	p := r.Watch(registry.DubboService("a.S", "", "1.0.0"))
 	r.writer.put(r.rdubbo("metadata/old/AA"), metadataInfo("old", "AA", "a.S:1.0.0:dubbo=0"))
 	r.writer.put(r.rdubbo("config/mapping/a.S/old"), "1795513125166")
 	old("192.0.2.1", time.Now())
-	p.until("the instance", has("dubbo://192.0.2.1:20880"))
+	p.Until("the instance", registrytest.Has("dubbo://192.0.2.1:20880"))
 	// A newer revision does not export it any more: that is true of those that register from now on.
 	time.Sleep(5 * time.Millisecond) // the times of creation must differ
 	r.writer.put(r.rdubbo("metadata/old/BB"), metadataInfo("old", "BB", "a.T:1.0.0:dubbo=0"))
 	old("192.0.2.2", time.Now())
-	s := r.watch(registry.DubboService("a.T", "", "1.0.0"))
+	s := r.Watch(registry.DubboService("a.T", "", "1.0.0"))
 	r.writer.put(r.rdubbo("config/mapping/a.T/old"), "1795513125166")
-	s.until("the new instance", has("dubbo://192.0.2.2:20880"))
+	s.Until("the new instance", registrytest.Has("dubbo://192.0.2.2:20880"))
 	old("192.0.2.3", time.Now().Add(-time.Hour)) // neither was there then
-	got := p.until("the impossible one skipped", func(s registry.Snapshot) bool { return s.SkippedCount == 1 })
+	got := p.Until("the impossible one skipped", func(s registry.Snapshot) bool { return s.SkippedCount == 1 })
 	if len(got.Instances) != 1 || got.Skipped[0].Entry != "old/192.0.2.3:20880" {
 		t.Errorf("%+v", got)
 	}

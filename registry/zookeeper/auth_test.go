@@ -7,6 +7,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // What only a user may read is read with the user's password, and reported without it.
@@ -24,17 +25,17 @@ func TestDigest(t *testing.T) {
 	t.Run("with", func(t *testing.T) {
 		r := newRig(t, shared.get(t), func(c *Config, _ *registry.Options) { c.Username, c.Password = "gateway", "secret" })
 		protect(r)
-		r.watch(registry.App("web")).until("both", has("http://192.0.2.1:8080", "http://192.0.2.2:8080"))
+		r.Watch(registry.App("web")).Until("both", registrytest.Has("http://192.0.2.1:8080", "http://192.0.2.2:8080"))
 	})
 	t.Run("without", func(t *testing.T) {
 		r := newRig(t, shared.get(t))
 		protect(r)
-		p := r.watch(registry.App("web"))
-		within(t, "the report", func() bool {
-			return r.sawError("watch web: list " + r.rservices("web") + ": no permission (NoAuth)")
+		p := r.Watch(registry.App("web"))
+		registrytest.Within(t, "the report", func() bool {
+			return r.SawError("watch web: list " + r.rservices("web") + ": no permission (NoAuth)")
 		})
-		if p.count() != 0 || r.state() != registry.Live {
-			t.Errorf("%d pushes, %v", p.count(), r.state())
+		if p.Count() != 0 || r.State() != registry.Live {
+			t.Errorf("%d pushes, %v", p.Count(), r.State())
 		}
 		// The list is opened: what may be read is used at the next attempt, the other one is named.
 		admin := newWriter(t, shared.get(t).Addr())
@@ -44,7 +45,7 @@ func TestDigest(t *testing.T) {
 		if _, err := admin.conn.SetACL(r.rservices("web"), zk.WorldACL(zk.PermAll), -1); err != nil {
 			t.Fatal(err)
 		}
-		got := p.until("the open one", has("http://192.0.2.2:8080"))
+		got := p.Until("the open one", registrytest.Has("http://192.0.2.2:8080"))
 		if got.SkippedCount != 1 || got.Skipped[0].Entry != "web/a" || got.Skipped[0].Reason != "no permission (NoAuth)" {
 			t.Errorf("%+v", got.Skipped)
 		}
@@ -67,14 +68,14 @@ func TestRefusedParts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.watch(registry.DubboService("a.S", "", "")).until("the provider", has("dubbo://192.0.2.1:20880"))
-	r.watchServices().until("what may be read", func(s registry.ServiceSet) bool {
+	r.Watch(registry.DubboService("a.S", "", "")).Until("the provider", registrytest.Has("dubbo://192.0.2.1:20880"))
+	r.WatchServices().Until("what may be read", func(s registry.ServiceSet) bool {
 		return slices.Equal(s.Services, []registry.ServiceName{registry.App("web"), registry.DubboService("a.S", "", "")})
 	})
-	r.watchDefinition(registry.DubboService("a.S", "", "")).until("the readable one", func(s string) bool { return s == `{"n":2}` })
+	r.WatchDefinition(registry.DubboService("a.S", "", "")).Until("the readable one", func(s string) bool { return s == `{"n":2}` })
 	for _, part := range []string{"a.S/configurators", "mapping/a.S", "config/mapping/a.S", "b.S/providers", "provider/a"} {
-		within(t, part, func() bool {
-			return r.sawError("read "+r.rdubbo(part)) || r.sawError("read "+r.rdubbo("metadata/a.S", part))
+		registrytest.Within(t, part, func() bool {
+			return r.SawError("read "+r.rdubbo(part)) || r.SawError("read "+r.rdubbo("metadata/a.S", part))
 		})
 	}
 }
@@ -83,14 +84,14 @@ func TestRefusedParts(t *testing.T) {
 func TestUnreadableNodeInReadableList(t *testing.T) {
 	r := newRig(t, shared.get(t))
 	r.writer.put(r.rdubbo("a.S/providers"), "")
-	p := r.watch(registry.DubboService("a.S", "", ""))
-	p.last()
+	p := r.Watch(registry.DubboService("a.S", "", ""))
+	p.Last()
 	owner := newWriter(t, shared.get(t).Addr())
 	must(t, owner.conn.AddAuth("digest", []byte("provider:secret")))
 	path := r.rdubbo("a.S/providers", encode(java33("dubbo", "192.0.2.1:20880", "a.S", "")))
 	_, err := owner.conn.Create(path, nil, zk.FlagEphemeral, zk.AuthACL(zk.PermAll))
 	must(t, err)
-	p.until("the provider", has("dubbo://192.0.2.1:20880"))
+	p.Until("the provider", registrytest.Has("dubbo://192.0.2.1:20880"))
 	must(t, owner.conn.Delete(path, -1))
-	p.until("nobody", has())
+	p.Until("nobody", registrytest.Has())
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -79,7 +80,7 @@ func TestConverges(t *testing.T) {
 	server := shared.get(t)
 	c := newCutter(t, server.Addr())
 	r := newRig(t, server, func(cfg *Config, _ *registry.Options) { cfg.Addresses = []string{c.listener.Addr().String()} })
-	dubbo, plain, services := r.watch(registry.DubboService("a.S", "", "")), r.watch(registry.App("web")), r.watchServices()
+	dubbo, plain, services := r.Watch(registry.DubboService("a.S", "", "")), r.Watch(registry.App("web")), r.WatchServices()
 	type place struct{ providers, web bool }
 	state := make([]place, 20)
 	provider := func(n int) string {
@@ -120,8 +121,8 @@ func TestConverges(t *testing.T) {
 		}
 	}
 	slices.Sort(wantPlain)
-	dubbo.until("the providers that are left", has(wantDubbo...))
-	plain.until("the instances that are left, with their newest weights", func(s registry.Snapshot) bool {
+	dubbo.Until("the providers that are left", registrytest.Has(wantDubbo...))
+	plain.Until("the instances that are left, with their newest weights", func(s registry.Snapshot) bool {
 		var got []string
 		for _, i := range s.Instances {
 			got = append(got, fmt.Sprintf("http://%s %v", i.Address(), i.Weight))
@@ -129,11 +130,11 @@ func TestConverges(t *testing.T) {
 		slices.Sort(got)
 		return slices.Equal(got, wantPlain)
 	})
-	services.until("what is left", func(s registry.ServiceSet) bool {
+	services.Until("what is left", func(s registry.ServiceSet) bool {
 		return slices.Contains(s.Services, registry.App("web")) == (len(wantPlain) > 0) &&
 			slices.Contains(s.Services, registry.DubboService("a.S", "", "")) == (len(wantDubbo) > 0)
 	})
-	t.Logf("%d, %d and %d pushes", dubbo.count(), plain.count(), services.count())
+	t.Logf("%d, %d and %d pushes", dubbo.Count(), plain.Count(), services.Count())
 }
 
 // Watches and the registry itself end when they are told, even if the server gives no answer.

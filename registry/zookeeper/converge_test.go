@@ -19,8 +19,8 @@ func TestServicesConverge(t *testing.T) {
 		a.answer("app", fmt.Sprint("r", rev), metadataInfo("app", fmt.Sprint("r", rev), fmt.Sprintf("a.T%d:dubbo=20880", rev), "a.Common:dubbo=20880"))
 	}
 	r := newRig(t, shared.get(t), withAsker(a))
-	p := r.watchServices()
-	p.last()
+	p := r.WatchServices()
+	p.Last()
 	there := make(map[string]bool)
 	toggle := func(path, data string) {
 		if there[path] = !there[path]; there[path] {
@@ -52,15 +52,15 @@ func TestServicesConverge(t *testing.T) {
 	}
 	end := r.rservices("the-end/1") // once it is seen, everything is
 	r.writer.put(end, spring("192.0.2.9", `"port":8080`, ""))
-	p.until("the end", func(s registry.ServiceSet) bool { return slices.Contains(s.Services, registry.App("the-end")) })
-	fresh := r.watchServices()
-	want := fresh.until("all known", func(s registry.ServiceSet) bool { return slices.Contains(s.Services, registry.App("the-end")) })
-	p.until("the same as one that begins now", func(s registry.ServiceSet) bool { return slices.Equal(s.Services, want.Services) })
+	p.Until("the end", func(s registry.ServiceSet) bool { return slices.Contains(s.Services, registry.App("the-end")) })
+	fresh := r.WatchServices()
+	want := fresh.Until("all known", func(s registry.ServiceSet) bool { return slices.Contains(s.Services, registry.App("the-end")) })
+	p.Until("the same as one that begins now", func(s registry.ServiceSet) bool { return slices.Equal(s.Services, want.Services) })
 	if len(want.Services) < 3 {
 		t.Errorf("only %v: nothing was tried", want.Services)
 	}
-	p.stop()
-	fresh.stop()
+	p.Stop()
+	fresh.Stop()
 	r.reg.tree.mu.Lock()
 	defer r.reg.tree.mu.Unlock()
 	if n := len(r.reg.tree.nodes); n != 0 {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -24,7 +25,7 @@ func TestEnsemble(t *testing.T) {
 	instance := func(n int) string { return fmt.Sprintf("http://192.0.2.%d:8080", n) }
 	write := func(n int) {
 		t.Helper()
-		within(t, "written", func() bool { // the writer loses its server as well
+		registrytest.Within(t, "written", func() bool { // the writer loses its server as well
 			path := r.rservices("web")
 			if ok, _, err := writer.conn.Exists(path); err != nil {
 				return false
@@ -36,31 +37,31 @@ func TestEnsemble(t *testing.T) {
 		})
 	}
 	write(1)
-	p := r.watch(registry.App("web"))
-	p.until("one", has(instance(1)))
+	p := r.Watch(registry.App("web"))
+	p.Until("one", registrytest.Has(instance(1)))
 
 	leader, _ := e.Leader()
-	before := p.count()
+	before := p.Count()
 	leader.Kill()
 	write(2)
-	p.until("two, over another server", has(instance(1), instance(2)))
+	p.Until("two, over another server", registrytest.Has(instance(1), instance(2)))
 
 	next := leader
-	within(t, "a new leader", func() bool { next, _ = e.Leader(); return next != nil && next != leader })
-	pushed := p.count()
+	registrytest.Within(t, "a new leader", func() bool { next, _ = e.Leader(); return next != nil && next != leader })
+	pushed := p.Count()
 	next.Kill() // one of three is no quorum, and closes its connections
-	within(t, "stale", func() bool { return r.state() == registry.Stale })
+	registrytest.Within(t, "stale", func() bool { return r.State() == registry.Stale })
 	time.Sleep(time.Second)
-	if n := p.count(); n != pushed {
+	if n := p.Count(); n != pushed {
 		t.Errorf("%d pushes without a quorum", n-pushed)
 	}
 	must(t, e.Restart(leader, next))
-	within(t, "live", func() bool { return r.state() == registry.Live })
-	within(t, "pushed again, as proof", func() bool { return p.count() > pushed })
-	p.until("what was there before", has(instance(1), instance(2)))
+	registrytest.Within(t, "live", func() bool { return r.State() == registry.Live })
+	registrytest.Within(t, "pushed again, as proof", func() bool { return p.Count() > pushed })
+	p.Until("what was there before", registrytest.Has(instance(1), instance(2)))
 	write(3)
-	p.until("three", has(instance(1), instance(2), instance(3)))
-	t.Logf("%d pushes", p.count()-before)
+	p.Until("three", registrytest.Has(instance(1), instance(2), instance(3)))
+	t.Logf("%d pushes", p.Count()-before)
 }
 
 // A server that is behind what was seen is not listened to; one that has lost its data is, after it has refused us.
@@ -122,22 +123,22 @@ func TestResolves(t *testing.T) {
 	c := Default()
 	c.Addresses = []string{"zk.test:" + port}
 	c.ConnectTimeout, c.SessionTimeout = time.Second, 2*time.Second
-	r := &rig{t: t, config: c}
-	built, err := c.Build(registry.Options{Logger: quietLogger(), Report: r.note})
+	r := &rig{Rig: registrytest.New(t), config: c}
+	built, err := c.Build(registry.Options{Logger: quietLogger(), Report: r.Report})
 	must(t, err)
 	r.reg = built.(*zooKeeper)
 	r.reg.find = dns.find
-	r.background(func(ctx context.Context) error { return r.reg.Run(ctx) })
-	within(t, "the report", func() bool { return r.sawError("connect to zk.test:" + port + ": no such host") })
+	r.Start(r.reg)
+	registrytest.Within(t, "the report", func() bool { return r.SawError("connect to zk.test:" + port + ": no such host") })
 	dns.move("127.0.0.9", "127.0.0.8") // nobody listens there
-	within(t, "the report", func() bool { return r.sawError("connect to zk.test (127.0.0.8:" + port + ")") })
+	registrytest.Within(t, "the report", func() bool { return r.SawError("connect to zk.test (127.0.0.8:" + port + ")") })
 	dns.move("127.0.0.9", host)
-	within(t, "live", func() bool { return r.state() == registry.Live })
+	registrytest.Within(t, "live", func() bool { return r.State() == registry.Live })
 	server.Kill()
-	within(t, "stale", func() bool { return r.state() == registry.Stale })
+	registrytest.Within(t, "stale", func() bool { return r.State() == registry.Stale })
 	asked := func() int { dns.mu.Lock(); defer dns.mu.Unlock(); return dns.asked }
 	before := asked()
-	within(t, "asked again", func() bool { return asked() > before })
+	registrytest.Within(t, "asked again", func() bool { return asked() > before })
 }
 
 func TestTargets(t *testing.T) {
@@ -165,17 +166,17 @@ func TestOldServer(t *testing.T) {
 	s.expect(1, 2)
 	for n := 3; n < 10; n++ { // a watch that spoke is set again
 		s.populate(s.writer, n)
-		s.dubbo.until("one more", func(snap registry.Snapshot) bool { return len(snap.Instances) == 2*n })
+		s.dubbo.Until("one more", func(snap registry.Snapshot) bool { return len(snap.Instances) == 2*n })
 	}
 	s.writer.put(s.rservices("web/192.0.2.1"), `{"address":"192.0.2.77","port":8080}`)
-	s.plain.until("changed", func(snap registry.Snapshot) bool {
-		return slices.Contains(addresses(snap), "http://192.0.2.77:8080")
+	s.plain.Until("changed", func(snap registry.Snapshot) bool {
+		return slices.Contains(registrytest.Addresses(snap), "http://192.0.2.77:8080")
 	})
 	before := s.counts()
 	server.Kill()
-	within(t, "stale", func() bool { return s.state() == registry.Stale })
+	registrytest.Within(t, "stale", func() bool { return s.State() == registry.Stale })
 	must(t, server.Restart())
 	s.repeated(before)
 	g := s.register(gateway("gw"))
-	within(t, "registered", func() bool { return g.accepted() == 1 })
+	registrytest.Within(t, "registered", func() bool { return g.accepted() == 1 })
 }

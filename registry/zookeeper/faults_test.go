@@ -9,15 +9,16 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
 // scene is one service of each kind, watched in every way, over a server that a test may break.
 type scene struct {
 	*rig
-	dubbo, plain *pushes[registry.Snapshot]
-	services     *pushes[registry.ServiceSet]
-	definition   *pushes[string]
+	dubbo, plain *registrytest.Pushes[registry.Snapshot]
+	services     *registrytest.Pushes[registry.ServiceSet]
+	definition   *registrytest.Pushes[string]
 }
 
 func newScene(t *testing.T, server *testbed.ZooKeeper, change ...func(*Config, *registry.Options)) *scene {
@@ -25,17 +26,17 @@ func newScene(t *testing.T, server *testbed.ZooKeeper, change ...func(*Config, *
 	r := newRig(t, server, change...)
 	s := &scene{rig: r}
 	s.populate(r.writer, 1)
-	s.dubbo = r.watch(registry.DubboService("a.S", "", ""))
-	s.plain = r.watch(registry.App("web"))
-	s.services = r.watchServices()
-	s.definition = r.watchDefinition(registry.DubboService("a.S", "", ""))
+	s.dubbo = r.Watch(registry.DubboService("a.S", "", ""))
+	s.plain = r.Watch(registry.App("web"))
+	s.services = r.WatchServices()
+	s.definition = r.WatchDefinition(registry.DubboService("a.S", "", ""))
 	s.expect(1)
 	return s
 }
 
 // populate writes everything, with hosts 192.0.2.n; persistent, so that no session of a writer matters.
 func (s *scene) populate(w *writer, n int) {
-	s.t.Helper()
+	s.T.Helper()
 	host := fmt.Sprintf("192.0.2.%d", n)
 	r := s.rig
 	w.put(r.rdubbo("a.S/providers", encode(java33("dubbo", host+":20880", "a.S", ""))), "")
@@ -47,29 +48,29 @@ func (s *scene) populate(w *writer, n int) {
 
 // expect waits until every watch has pushed hosts 192.0.2.n for all the ns, and the definition of the last one.
 func (s *scene) expect(ns ...int) {
-	s.t.Helper()
+	s.T.Helper()
 	var dubbo, plain []string
 	for _, n := range ns {
 		dubbo = append(dubbo, fmt.Sprintf("dubbo://192.0.2.%d:20880", n), fmt.Sprintf("tri://192.0.2.%d:21881", n))
 		plain = append(plain, fmt.Sprintf("http://192.0.2.%d:8080", n))
 	}
-	s.dubbo.until("the Dubbo service", has(dubbo...))
-	s.plain.until("the plain service", has(plain...))
-	s.services.until("the services", func(set registry.ServiceSet) bool {
+	s.dubbo.Until("the Dubbo service", registrytest.Has(dubbo...))
+	s.plain.Until("the plain service", registrytest.Has(plain...))
+	s.services.Until("the services", func(set registry.ServiceSet) bool {
 		return slices.Equal(set.Services, []registry.ServiceName{registry.App("web"), registry.DubboService("a.S", "", "")})
 	})
-	s.definition.until("the definition", func(d string) bool { return d == fmt.Sprintf(`{"n":%d}`, ns[len(ns)-1]) })
+	s.definition.Until("the definition", func(d string) bool { return d == fmt.Sprintf(`{"n":%d}`, ns[len(ns)-1]) })
 }
 
 // counts are the pushes of all watches so far.
 func (s *scene) counts() []int {
-	return []int{s.dubbo.count(), s.plain.count(), s.services.count(), s.definition.count()}
+	return []int{s.dubbo.Count(), s.plain.Count(), s.services.Count(), s.definition.Count()}
 }
 
 // repeated waits until every watch has pushed again.
 func (s *scene) repeated(before []int) {
-	s.t.Helper()
-	within(s.t, "every state pushed again, as proof that it is live", func() bool {
+	s.T.Helper()
+	registrytest.Within(s.T, "every state pushed again, as proof that it is live", func() bool {
 		for n, c := range s.counts() {
 			if c <= before[n] {
 				return false
@@ -84,9 +85,9 @@ func TestKilledAndRestarted(t *testing.T) {
 	s := newScene(t, server)
 	before := s.counts()
 	server.Kill()
-	within(t, "stale", func() bool { return s.state() == registry.Stale })
+	registrytest.Within(t, "stale", func() bool { return s.State() == registry.Stale })
 	must(t, server.Restart())
-	within(t, "live", func() bool { return s.state() == registry.Live })
+	registrytest.Within(t, "live", func() bool { return s.State() == registry.Live })
 	s.repeated(before)
 	s.expect(1)
 	s.populate(newWriter(t, server.Addr()), 2)
@@ -98,7 +99,7 @@ func TestFrozen(t *testing.T) {
 	server := testbed.StartZooKeeper(t)
 	s := newScene(t, server)
 	must(t, server.Freeze())
-	within(t, "stale", func() bool { return s.state() == registry.Stale })
+	registrytest.Within(t, "stale", func() bool { return s.State() == registry.Stale })
 	before := s.counts()
 	time.Sleep(5 * time.Second) // that is the fault
 	for n, c := range s.counts() {
@@ -107,12 +108,12 @@ func TestFrozen(t *testing.T) {
 		}
 	}
 	must(t, server.Thaw())
-	within(t, "live", func() bool { return s.state() == registry.Live })
+	registrytest.Within(t, "live", func() bool { return s.State() == registry.Live })
 	s.repeated(before)
 	s.populate(newWriter(t, server.Addr()), 2)
 	s.expect(1, 2)
-	if !s.sawError("lost the session") || !s.sawError("no answer within 1s") {
-		t.Errorf("reported %v", s.errs)
+	if !s.SawError("lost the session") || !s.SawError("no answer within 1s") {
+		t.Errorf("reported %v", s.Errors())
 	}
 }
 
@@ -125,11 +126,11 @@ func TestWiped(t *testing.T) {
 	}
 	s.populate(s.writer, 1)
 	must(t, server.Wipe())
-	within(t, "live", func() bool { return s.state() == registry.Live })
-	s.dubbo.until("nobody", has())
-	s.plain.until("nobody", has())
-	s.services.until("none", func(set registry.ServiceSet) bool { return len(set.Services) == 0 })
-	s.definition.until("none", func(d string) bool { return d == "" })
+	registrytest.Within(t, "live", func() bool { return s.State() == registry.Live })
+	s.dubbo.Until("nobody", registrytest.Has())
+	s.plain.Until("nobody", registrytest.Has())
+	s.services.Until("none", func(set registry.ServiceSet) bool { return len(set.Services) == 0 })
+	s.definition.Until("none", func(d string) bool { return d == "" })
 	s.populate(newWriter(t, server.Addr()), 2)
 	s.expect(2)
 }
@@ -152,12 +153,12 @@ func TestStartsBeforeItsServer(t *testing.T) {
 	}()
 	t.Cleanup(func() { l.Close() })
 	r := newRig(t, shared.get(t), func(c *Config, _ *registry.Options) { c.Addresses = []string{l.Addr().String()} })
-	p := r.watch(registry.App("web"))
-	within(t, "the report", func() bool { return r.sawError("not a ZooKeeper server: an answer of 1213486160 bytes") })
+	p := r.Watch(registry.App("web"))
+	registrytest.Within(t, "the report", func() bool { return r.SawError("not a ZooKeeper server: an answer of 1213486160 bytes") })
 	l.Close()
-	within(t, "the report", func() bool { return r.sawError("connection refused") })
-	if r.state() != registry.Connecting || p.count() != 0 {
-		t.Errorf("%v with %d pushes", r.state(), p.count())
+	registrytest.Within(t, "the report", func() bool { return r.SawError("connection refused") })
+	if r.State() != registry.Connecting || p.Count() != 0 {
+		t.Errorf("%v with %d pushes", r.State(), p.Count())
 	}
 }
 
@@ -169,15 +170,15 @@ func TestSeveralServers(t *testing.T) {
 	})
 	one.Kill()
 	r.writer.put(r.rservices("web/1"), `{"address":"192.0.2.1","port":8080}`)
-	p := r.watch(registry.App("web"))
-	p.until("the instance", has("http://192.0.2.1:8080"))
+	p := r.Watch(registry.App("web"))
+	p.Until("the instance", registrytest.Has("http://192.0.2.1:8080"))
 }
 
 // A provider that comes and goes all the time: at the end, the truth, with few pushes for many changes.
 func TestFlapping(t *testing.T) {
 	r := newRig(t, shared.get(t))
-	p := r.watch(registry.DubboService("a.S", "", ""))
-	p.last()
+	p := r.Watch(registry.DubboService("a.S", "", ""))
+	p.Last()
 	path := r.rdubbo("a.S/providers", encode(java33("dubbo", "192.0.2.1:20880", "a.S", "")))
 	r.writer.live(path, "")
 	const flaps = 500
@@ -185,13 +186,13 @@ func TestFlapping(t *testing.T) {
 		r.writer.remove(path)
 		r.writer.live(path, "")
 	}
-	p.until("there", has("dubbo://192.0.2.1:20880"))
+	p.Until("there", registrytest.Has("dubbo://192.0.2.1:20880"))
 	r.writer.remove(path)
-	p.until("gone", has())
-	if n := p.count(); n > flaps {
+	p.Until("gone", registrytest.Has())
+	if n := p.Count(); n > flaps {
 		t.Errorf("%d pushes for %d changes", n, 2*flaps)
 	}
-	t.Logf("%d pushes for %d changes", p.count(), 2*flaps)
+	t.Logf("%d pushes for %d changes", p.Count(), 2*flaps)
 }
 
 // Watches that come and go leave neither goroutines nor, for what does not change, watches behind.
@@ -208,17 +209,17 @@ func TestWatchesEnd(t *testing.T) {
 	before, goroutines := count(), runtime.NumGoroutine()
 	for range 20 {
 		for _, stop := range []func(){
-			s.watch(registry.DubboService("a.S", "", "")).stop, s.watch(registry.App("web")).stop,
-			s.watchServices().stop, s.watchDefinition(registry.DubboService("a.S", "", "")).stop,
+			s.Watch(registry.DubboService("a.S", "", "")).Stop, s.Watch(registry.App("web")).Stop,
+			s.WatchServices().Stop, s.WatchDefinition(registry.DubboService("a.S", "", "")).Stop,
 		} {
 			stop()
 		}
 	}
-	within(t, "the goroutines of 80 watches gone", func() bool { return runtime.NumGoroutine() <= goroutines })
+	registrytest.Within(t, "the goroutines of 80 watches gone", func() bool { return runtime.NumGoroutine() <= goroutines })
 	if after := count(); after != before {
 		t.Errorf("watches before %q, after %q", before, after)
 	}
-	s.dubbo.stop()
+	s.dubbo.Stop()
 	s.populate(s.writer, 2)
-	s.plain.until("the other watches go on", has("http://192.0.2.1:8080", "http://192.0.2.2:8080"))
+	s.plain.Until("the other watches go on", registrytest.Has("http://192.0.2.1:8080", "http://192.0.2.2:8080"))
 }

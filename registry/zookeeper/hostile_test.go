@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // A registry in which anybody may write holds anything. Each bad entry is named, all others are used, nothing is held up.
@@ -45,13 +46,13 @@ func TestHostileContent(t *testing.T) {
 	r.writer.put(r.rdubbo("mapping/a.S"), "../../x,,a/b,"+strings.Repeat("z", 100_000))
 
 	began := time.Now()
-	plain := r.watch(registry.App("web")).until("all", func(s registry.Snapshot) bool { return len(s.Instances)+s.SkippedCount == 13 })
+	plain := r.Watch(registry.App("web")).Until("all", func(s registry.Snapshot) bool { return len(s.Instances)+s.SkippedCount == 13 })
 	want := []string{"http://192.0.2.1:8080", "http://192.0.2.2:8080", "http://192.0.2.3:8080", "http://web-1.internal:8080"}
-	if got := addresses(plain); !slices.Equal(got, want) {
+	if got := registrytest.Addresses(plain); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	dubbo := r.watch(registry.DubboService("a.S", "", "")).last()
-	if got := addresses(dubbo); !slices.Equal(got, []string{"dubbo://192.0.2.1:20880", "dubbo://host.internal:20880"}) {
+	dubbo := r.Watch(registry.DubboService("a.S", "", "")).Last()
+	if got := registrytest.Addresses(dubbo); !slices.Equal(got, []string{"dubbo://192.0.2.1:20880", "dubbo://host.internal:20880"}) {
 		t.Errorf("%q", got)
 	}
 	if dubbo.SkippedCount != 11 {
@@ -76,14 +77,14 @@ func TestOddNames(t *testing.T) {
 	for n, name := range []string{"Web", "web", "web%2Fadmin", "web service", "wéb", "web;rm", "web?x=1#y", "..web", "{web}", "zookeeper"} {
 		host := fmt.Sprintf("192.0.2.%d", n+1)
 		r.writer.put(r.rservices(name, "1"), spring(host, `"port":8080`, ""))
-		r.watch(registry.App(name)).until(name, has("http://"+host+":8080"))
+		r.Watch(registry.App(name)).Until(name, registrytest.Has("http://"+host+":8080"))
 	}
 	for _, name := range []string{"", ".", "..", "a/b", "../x", "a\x00", "a\n", "\u0085", "\ufff0"} {
 		if err := r.reg.Watch(t.Context(), registry.App(name), func(registry.Snapshot) { t.Errorf("%q: pushed", name) }); err == nil {
 			t.Errorf("%q: watched", name)
 		}
 	}
-	set := r.watchServices().until("all names", func(s registry.ServiceSet) bool { return len(s.Services) == 10 })
+	set := r.WatchServices().Until("all names", func(s registry.ServiceSet) bool { return len(s.Services) == 10 })
 	if !slices.Contains(set.Services, registry.App("web%2Fadmin")) || !slices.Contains(set.Services, registry.App("Web")) {
 		t.Errorf("%+v", set)
 	}

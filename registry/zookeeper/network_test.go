@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -26,14 +27,14 @@ func TestSlow(t *testing.T) {
 	for n := 2; n < 5; n++ {
 		began := time.Now()
 		s.populate(s.writer, n)
-		s.plain.until("one more", func(snap registry.Snapshot) bool { return len(snap.Instances) == n })
+		s.plain.Until("one more", func(snap registry.Snapshot) bool { return len(snap.Instances) == n })
 		if took := time.Since(began); took > 3*time.Second {
 			t.Errorf("%v until it was seen", took)
 		}
 	}
 	s.expect(1, 2, 3, 4)
-	if s.state() != registry.Live || s.sawError("lost the session") {
-		t.Errorf("%v, %v", s.state(), s.errs)
+	if s.State() != registry.Live || s.SawError("lost the session") {
+		t.Errorf("%v, %v", s.State(), s.Errors())
 	}
 }
 
@@ -42,15 +43,15 @@ func TestVanished(t *testing.T) {
 	s, proxy, _ := proxied(t)
 	before := s.counts()
 	proxy.Vanish()
-	within(t, "stale", func() bool { return s.state() == registry.Stale })
+	registrytest.Within(t, "stale", func() bool { return s.State() == registry.Stale })
 	s.writer.remove(s.rservices("web/192.0.2.1")) // a death that we cannot hear of
 	s.populate(s.writer, 2)
 	proxy.Heal()
-	within(t, "live", func() bool { return s.state() == registry.Live })
+	registrytest.Within(t, "live", func() bool { return s.State() == registry.Live })
 	s.repeated(before)
-	s.plain.until("the dead one gone", has("http://192.0.2.2:8080"))
-	if !s.sawError("no answer within") {
-		t.Errorf("reported %v", s.errs)
+	s.plain.Until("the dead one gone", registrytest.Has("http://192.0.2.2:8080"))
+	if !s.SawError("no answer within") {
+		t.Errorf("reported %v", s.Errors())
 	}
 }
 
@@ -65,10 +66,8 @@ func TestCutAndFlapping(t *testing.T) {
 		time.Sleep(time.Duration(30*n) * time.Millisecond)
 	}
 	s.expect(1, 2, 3, 4, 5, 6, 7, 8, 9)
-	s.plain.mu.Lock()
-	defer s.plain.mu.Unlock()
 	last := 0
-	for _, snap := range s.plain.all {
+	for _, snap := range s.plain.All() {
 		if len(snap.Instances) < last {
 			t.Errorf("%d instances after %d, and none was removed", len(snap.Instances), last)
 		}
@@ -84,7 +83,7 @@ func TestFrozenLong(t *testing.T) {
 	server := testbed.StartZooKeeper(t)
 	s := newScene(t, server)
 	must(t, server.Freeze())
-	within(t, "stale", func() bool { return s.state() == registry.Stale })
+	registrytest.Within(t, "stale", func() bool { return s.State() == registry.Stale })
 	before := s.counts()
 	time.Sleep(20 * time.Second) // that is the fault
 	must(t, server.Thaw())
@@ -98,23 +97,23 @@ func TestFrozenLong(t *testing.T) {
 // A consumer that takes its time holds up nobody else, and gets the newest state next.
 func TestSlowConsumer(t *testing.T) {
 	r := newRig(t, shared.get(t))
-	slow, fast := &pushes[registry.Snapshot]{t: t}, r.watch(registry.App("web"))
+	slow, fast := &registrytest.Pushes[registry.Snapshot]{T: t}, r.Watch(registry.App("web"))
 	hold := make(chan struct{})
-	r.background(func(ctx context.Context) error {
-		return r.reg.Watch(ctx, registry.App("web"), func(s registry.Snapshot) { slow.push(s); <-hold })
+	r.Background(func(ctx context.Context) error {
+		return r.reg.Watch(ctx, registry.App("web"), func(s registry.Snapshot) { slow.Push(s); <-hold })
 	})
-	slow.last()
+	slow.Last()
 	const changes = 50
 	for n := range changes {
 		r.writer.live(r.rservices("web", fmt.Sprint(n)), spring("192.0.2.1", fmt.Sprintf(`"port":%d`, 8000+n), ""))
 	}
-	fast.until("all", func(s registry.Snapshot) bool { return len(s.Instances) == changes })
-	if n := slow.count(); n != 1 {
+	fast.Until("all", func(s registry.Snapshot) bool { return len(s.Instances) == changes })
+	if n := slow.Count(); n != 1 {
 		t.Errorf("%d pushes to one that has not come back", n)
 	}
 	close(hold)
-	slow.until("all, next", func(s registry.Snapshot) bool { return len(s.Instances) == changes })
-	if n := slow.count(); n != 2 {
+	slow.Until("all, next", func(s registry.Snapshot) bool { return len(s.Instances) == changes })
+	if n := slow.Count(); n != 2 {
 		t.Errorf("%d pushes, want the newest only", n)
 	}
 }
@@ -147,13 +146,13 @@ func TestEndsAtAnyMoment(t *testing.T) {
 		for range 23 {
 			select {
 			case <-done:
-			case <-time.After(deadline):
+			case <-time.After(registrytest.Deadline):
 				t.Fatal("does not end")
 			}
 		}
 	}
-	within(t, "no goroutine left", func() bool { return runtime.NumGoroutine() <= goroutines })
-	within(t, "no descriptor left", func() bool { return descriptors(t) <= files })
+	registrytest.Within(t, "no goroutine left", func() bool { return runtime.NumGoroutine() <= goroutines })
+	registrytest.Within(t, "no descriptor left", func() bool { return descriptors(t) <= files })
 	if there, _, err := r.writer.conn.Exists(r.rservices("gateway/gw")); there || err != nil {
 		t.Errorf("a registration is left: %v", err)
 	}

@@ -68,28 +68,28 @@ func TestPlainInstances(t *testing.T) {
 
 func TestWatchPlain(t *testing.T) {
 	r := newRig(t, shared.get(t))
-	p := r.watch(registry.App("web"))
-	p.last()
+	p := r.Watch(registry.App("web"))
+	p.Last()
 	put := func(id, data string) { r.writer.live(r.rservices("web", id), data) }
 	put("a", spring("192.0.2.1", `"port":8080,"sslPort":null`, `"instance_status":"UP"`))
 	put("b", spring("192.0.2.2", `"port":8080,"sslPort":null`, `"instance_status":"UP"`))
 	put("dubbo", java33Node("web", "192.0.2.3", 20880, "r1", localTri)) // of the same application, but no HTTP
 	put("broken", "{")
 	put("portless", spring("192.0.2.4", `"port":0`, ``))
-	got := p.until("two, and two skipped", func(s registry.Snapshot) bool { return len(s.Instances) == 2 && s.SkippedCount == 2 })
+	got := p.Until("two, and two skipped", func(s registry.Snapshot) bool { return len(s.Instances) == 2 && s.SkippedCount == 2 })
 	want := []registry.Skipped{{Entry: "web/broken", Reason: "not an instance's JSON: unexpected end of JSON input"}, {Entry: "web/portless", Reason: "port 0 is not in 1-65535"}}
 	if d := cmp.Diff(want, got.Skipped); d != "" {
 		t.Error(d)
 	}
 	// An instance that changes its own node: that node is read again, the others are not.
-	before := p.count()
+	before := p.Count()
 	put("b", spring("192.0.2.2", `"port":8080,"sslPort":null`, `"instance_status":"OUT_OF_SERVICE"`))
-	p.until("b disabled", func(s registry.Snapshot) bool { return s.Instances[1].Disabled && !s.Instances[0].Disabled })
-	if p.count() != before+1 {
-		t.Errorf("%d pushes for one change", p.count()-before)
+	p.Until("b disabled", func(s registry.Snapshot) bool { return s.Instances[1].Disabled && !s.Instances[0].Disabled })
+	if p.Count() != before+1 {
+		t.Errorf("%d pushes for one change", p.Count()-before)
 	}
 	for _, id := range []string{"a", "b", "dubbo", "broken", "portless"} {
 		r.writer.remove(r.rservices("web", id))
 	}
-	p.until("nobody", func(s registry.Snapshot) bool { return len(s.Instances) == 0 && s.SkippedCount == 0 })
+	p.Until("nobody", func(s registry.Snapshot) bool { return len(s.Instances) == 0 && s.SkippedCount == 0 })
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -32,7 +33,7 @@ type registering struct {
 
 func (r *rig) register(reg registry.Registration) *registering {
 	g := &registering{}
-	g.stop = r.background(func(ctx context.Context) error { return r.reg.Register(ctx, reg, g.report) })
+	g.stop = r.Background(func(ctx context.Context) error { return r.reg.Register(ctx, reg, g.report) })
 	return g
 }
 
@@ -67,10 +68,10 @@ func (g *registering) said(part string) bool {
 // A registration is what Spring Cloud would write, seen by another client, found by our own watch, and gone at the end.
 func TestRegister(t *testing.T) {
 	r := newRig(t, shared.get(t))
-	p := r.watch(registry.App("gateway"))
+	p := r.Watch(registry.App("gateway"))
 	g := r.register(gateway("gw-1"))
-	p.until("ourselves", has("http://192.0.2.7:8080"))
-	within(t, "the report", func() bool { return g.accepted() == 1 })
+	p.Until("ourselves", registrytest.Has("http://192.0.2.7:8080"))
+	registrytest.Within(t, "the report", func() bool { return g.accepted() == 1 })
 	data, stat, err := r.writer.conn.Get(r.rservices("gateway/gw-1"))
 	must(t, err)
 	var got, want map[string]any
@@ -86,7 +87,7 @@ func TestRegister(t *testing.T) {
 	}
 	// Somebody removes it: that was not us, so it comes back.
 	r.writer.remove(r.rservices("gateway/gw-1"))
-	within(t, "it is there again", func() bool {
+	registrytest.Within(t, "it is there again", func() bool {
 		there, _, err := r.writer.conn.Exists(r.rservices("gateway/gw-1"))
 		must(t, err)
 		return there
@@ -95,7 +96,7 @@ func TestRegister(t *testing.T) {
 	if there, _, err := r.writer.conn.Exists(r.rservices("gateway/gw-1")); there || err != nil {
 		t.Errorf("it is there after the end: %v", err)
 	}
-	p.until("nobody", has())
+	p.Until("nobody", registrytest.Has())
 }
 
 func TestRegistrationsThatNeverWork(t *testing.T) {
@@ -136,10 +137,10 @@ func TestRegistrationComesBack(t *testing.T) {
 	server := testbed.StartZooKeeper(t)
 	r := newRig(t, server)
 	g := r.register(gateway("gw-1"))
-	within(t, "accepted", func() bool { return g.accepted() == 1 })
+	registrytest.Within(t, "accepted", func() bool { return g.accepted() == 1 })
 	server.Kill()
 	must(t, server.Restart()) // the old session is still there, and so is its node
-	within(t, "accepted again", func() bool { return g.accepted() == 2 })
+	registrytest.Within(t, "accepted again", func() bool { return g.accepted() == 2 })
 	time.Sleep(3 * time.Second) // the old session's timeout, and more
 	owner := func() int64 {
 		w := newWriter(t, server.Addr())
@@ -151,12 +152,12 @@ func TestRegistrationComesBack(t *testing.T) {
 		t.Error("the node is not of the new session")
 	}
 	must(t, server.Wipe())
-	within(t, "accepted by the empty server", func() bool { return g.accepted() == 3 })
+	registrytest.Within(t, "accepted by the empty server", func() bool { return g.accepted() == 3 })
 	owner()
 	must(t, server.Freeze())
-	within(t, "stale", func() bool { return r.state() == registry.Stale })
+	registrytest.Within(t, "stale", func() bool { return r.State() == registry.Stale })
 	must(t, server.Thaw())
-	within(t, "accepted after a freeze", func() bool { return g.accepted() == 4 })
+	registrytest.Within(t, "accepted after a freeze", func() bool { return g.accepted() == 4 })
 	server.Kill()
 	began := time.Now()
 	g.stop()
@@ -174,10 +175,10 @@ func TestRegisteredTwiceByMistake(t *testing.T) {
 	r := newRig(t, server)
 	other := newRig(t, server, func(c *Config, _ *registry.Options) { c.ServicesRoot = r.config.ServicesRoot })
 	a := r.register(gateway("gw"))
-	within(t, "the first accepted", func() bool { return a.accepted() == 1 })
+	registrytest.Within(t, "the first accepted", func() bool { return a.accepted() == 1 })
 	b := other.register(gateway("gw"))
-	within(t, "the second accepted, for it cannot know better", func() bool { return b.accepted() == 1 })
-	within(t, "the first complains", func() bool { return a.said("another session has taken its node") })
+	registrytest.Within(t, "the second accepted, for it cannot know better", func() bool { return b.accepted() == 1 })
+	registrytest.Within(t, "the first complains", func() bool { return a.said("another session has taken its node") })
 	_, stat, err := r.writer.conn.Get(r.rservices("gateway/gw"))
 	must(t, err)
 	time.Sleep(time.Second)
@@ -190,7 +191,7 @@ func TestRegisteredTwiceByMistake(t *testing.T) {
 func TestRegisterWithDigest(t *testing.T) {
 	r := newRig(t, shared.get(t), func(c *Config, _ *registry.Options) { c.Username, c.Password = "gateway", "secret" })
 	g := r.register(gateway("gw"))
-	within(t, "accepted", func() bool { return g.accepted() == 1 })
+	registrytest.Within(t, "accepted", func() bool { return g.accepted() == 1 })
 	if _, err := r.writer.conn.Set(r.rservices("gateway/gw"), []byte("x"), -1); !errors.Is(err, zk.ErrNoAuth) {
 		t.Errorf("a stranger may write: %v", err)
 	}
@@ -203,7 +204,7 @@ func TestRegisterWithDigest(t *testing.T) {
 	_, err := closed.writer.conn.SetACL(closed.config.ServicesRoot, zk.DigestACL(zk.PermAll, "gateway", "secret"), -1)
 	must(t, err)
 	g = closed.register(gateway("gw"))
-	within(t, "the advice", func() bool {
+	registrytest.Within(t, "the advice", func() bool {
 		return g.said("register gateway: ") && g.said("no permission (NoAuth): give username and password")
 	})
 }
@@ -219,7 +220,7 @@ func TestRegistrationEndsWithTheRegistry(t *testing.T) {
 	g := &registering{}
 	tasks.Go(func() { _ = z.Run(run) })
 	tasks.Go(func() { _ = z.Register(run, gateway("gw"), g.report) })
-	within(t, "accepted", func() bool { return g.accepted() == 1 })
+	registrytest.Within(t, "accepted", func() bool { return g.accepted() == 1 })
 	began := time.Now()
 	stop()
 	tasks.Wait()

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 func first[A, B any](a A, _ B) A { return a }
@@ -74,13 +75,13 @@ func TestConfigurationCentre(t *testing.T) {
 	r := newRig(t, shared.get(t))
 	r.writer.live(r.rdubbo("a.S/providers", encode(java33("dubbo", "192.0.2.1:20880", "a.S", ""))), "")
 	r.writer.live(r.rdubbo("a.T/providers", encode(strings.Replace(java33("dubbo", "192.0.2.2:20880", "a.T", ""), "=jprov", "=other", 1))), "")
-	s, other := r.watch(registry.DubboService("a.S", "", "")), r.watch(registry.DubboService("a.T", "", ""))
-	s.until("the provider", has("dubbo://192.0.2.1:20880"))
-	other.until("the provider", has("dubbo://192.0.2.2:20880"))
-	before := other.count()
+	s, other := r.Watch(registry.DubboService("a.S", "", "")), r.Watch(registry.DubboService("a.T", "", ""))
+	s.Until("the provider", registrytest.Has("dubbo://192.0.2.1:20880"))
+	other.Until("the provider", registrytest.Has("dubbo://192.0.2.2:20880"))
+	before := other.Count()
 	weight := func(want float64) {
 		t.Helper()
-		s.until(fmt.Sprint("weight ", want), func(s registry.Snapshot) bool { return s.Instances[0].Weight == want })
+		s.Until(fmt.Sprint("weight ", want), func(s registry.Snapshot) bool { return s.Instances[0].Weight == want })
 	}
 	service, app := r.rdubbo("config/dubbo/a.S::.configurators"), r.rdubbo("config/dubbo/jprov.configurators")
 	r.writer.put(service, "configs: [{parameters: {weight: 200}}]")
@@ -88,7 +89,7 @@ func TestConfigurationCentre(t *testing.T) {
 	r.writer.put(service, "configs: [{parameters: {weight: 300}}]")
 	weight(3)
 	r.writer.put(app, "configs: [{parameters: {weight: 50, disabled: true}}]")
-	s.until("disabled by its application, with the service's weight", func(s registry.Snapshot) bool {
+	s.Until("disabled by its application, with the service's weight", func(s registry.Snapshot) bool {
 		return s.Instances[0].Disabled && s.Instances[0].Weight == 3
 	})
 	r.writer.remove(service)
@@ -98,13 +99,13 @@ func TestConfigurationCentre(t *testing.T) {
 	r.writer.put(r.rdubbo("config/dubbo/jprov.tag-router"), "x")
 	r.writer.put(r.rdubbo("a.S/routers", encode("route://0.0.0.0/a.S?rule=x")), "")
 	r.writer.put(r.rdubbo("a.S/configurators", encode("override://0.0.0.0/a.S?timeout=5&weight=400")), "")
-	got := s.until("all named", func(s registry.Snapshot) bool { return s.SkippedCount == 5 && s.Instances[0].Weight == 4 })
+	got := s.Until("all named", func(s registry.Snapshot) bool { return s.SkippedCount == 5 && s.Instances[0].Weight == 4 })
 	for _, entry := range []string{"jprov.configurators", "a.S::.condition-router", "jprov.tag-router", "routers/route://0.0.0.0", "configurators/override://0.0.0.0"} {
 		if !slices.ContainsFunc(got.Skipped, func(s registry.Skipped) bool { return strings.HasPrefix(s.Entry, entry) }) {
 			t.Errorf("%s is not among %+v", entry, got.Skipped)
 		}
 	}
-	if n := other.count() - before; n != 0 {
+	if n := other.Count() - before; n != 0 {
 		t.Errorf("%d pushes of a service that no rule is for", n)
 	}
 }

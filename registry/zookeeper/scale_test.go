@@ -15,6 +15,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -30,7 +31,7 @@ func manyName(service int) string {
 
 // seed registers providers, many in a transaction.
 func (r *rig) seed(services int) {
-	r.t.Helper()
+	r.T.Helper()
 	r.writer.put(r.config.DubboRoot, "")
 	var wg sync.WaitGroup
 	for w := range 8 {
@@ -42,7 +43,7 @@ func (r *rig) seed(services int) {
 					ops = append(ops, create(dir+"/providers/"+encode(manyProvider(n, p, ""))))
 				}
 				if _, err := r.writer.conn.Multi(ops...); err != nil {
-					r.t.Error(err)
+					r.T.Error(err)
 					return
 				}
 			}
@@ -98,10 +99,10 @@ func TestFiveThousandServices(t *testing.T) {
 
 // scaleList watches the list of all services: a change of one costs that one.
 func (r *rig) scaleList() {
-	t := r.t
+	t := r.T
 	before, began := heap(), time.Now()
-	p := r.watchServices()
-	p.until("all", func(s registry.ServiceSet) bool { return len(s.Services) == manyServices })
+	p := r.WatchServices()
+	p.Until("all", func(s registry.ServiceSet) bool { return len(s.Services) == manyServices })
 	took := time.Since(began)
 	time.Sleep(2 * longRest)
 	size := heap() - before
@@ -112,12 +113,12 @@ func (r *rig) scaleList() {
 	for n := range more {
 		r.writer.put(r.rdubbo(manyName(7), "providers", encode(manyProvider(7, 300+n, ""))), "")
 	}
-	if n := p.count(); n != 1 {
+	if n := p.Count(); n != 1 {
 		t.Errorf("%d pushes", n)
 	}
 	name := registry.DubboService("com.example.New", "", "")
 	r.writer.put(r.rdubbo(name.Name, "providers", encode(java33("dubbo", "192.0.2.1:20880", name.Name, ""))), "")
-	p.until("the new one", func(s registry.ServiceSet) bool { return slices.Contains(s.Services, name) })
+	p.Until("the new one", func(s registry.ServiceSet) bool { return slices.Contains(s.Services, name) })
 	runtime.ReadMemStats(&m1)
 	t.Logf("the list: first after %v, %d KB; %d changes and a new name %v, with %d KB allocated", took.Round(time.Millisecond), size>>10, more,
 		time.Since(began).Round(time.Millisecond), (m1.TotalAlloc-m0.TotalAlloc)>>10)
@@ -128,7 +129,7 @@ func (r *rig) scaleList() {
 
 // scale watches so many services, and ends the watches again.
 func (r *rig) scale(watched int, server *testbed.ZooKeeper) {
-	t := r.t
+	t := r.T
 	packets := received(t, server)
 	before, began, used := heap(), time.Now(), cpu()
 	var known, pushes atomic.Int64
@@ -164,7 +165,7 @@ func (r *rig) scale(watched int, server *testbed.ZooKeeper) {
 	runtime.ReadMemStats(&m0)
 	at := pushes.Load()
 	r.writer.put(path, "")
-	within(t, "the change", func() bool { return pushes.Load() > at })
+	registrytest.Within(t, "the change", func() bool { return pushes.Load() > at })
 	runtime.ReadMemStats(&m1)
 	t.Logf("%d services watched: all known after %v with %d requests and %v of CPU; %d KB, %d bytes an instance; idle %v in 3s; one change allocates %d KB",
 		watched, took.Round(time.Millisecond), requests, work.Round(time.Millisecond), size>>10, size/int64(watched*providersEach),

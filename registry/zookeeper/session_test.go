@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/registry/zookeeper/wire"
 )
 
@@ -224,7 +225,7 @@ func TestTreeReadsOnce(t *testing.T) {
 	for _, wake := range wakes {
 		select {
 		case <-wake:
-		case <-time.After(deadline):
+		case <-time.After(registrytest.Deadline):
 			t.Fatal("not woken")
 		}
 	}

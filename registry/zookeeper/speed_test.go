@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // From the moment a provider's node is written to the push that has it, beside what another client needs for the same: one
@@ -23,7 +24,7 @@ func TestLatency(t *testing.T) {
 	r.writer.put(dir, "")
 	theirs := make(chan time.Time, events)
 	ours := make(chan int, 3*events) // instances in each push
-	r.background(func(ctx context.Context) error {
+	r.Background(func(ctx context.Context) error {
 		return r.reg.Watch(ctx, registry.DubboService("a.S", "", ""), func(s registry.Snapshot) { ours <- len(s.Instances) })
 	})
 	<-ours
@@ -50,7 +51,7 @@ func TestLatency(t *testing.T) {
 					a = time.Now()
 				}
 			case b = <-theirs:
-			case <-time.After(deadline):
+			case <-time.After(registrytest.Deadline):
 				t.Fatal("no push")
 			}
 		}
@@ -69,8 +70,8 @@ func TestLatency(t *testing.T) {
 // may spoil one.
 func TestNewNameLatency(t *testing.T) {
 	r := newRig(t, shared.get(t))
-	p := r.watchServices()
-	p.last()
+	p := r.WatchServices()
+	p.Last()
 	var took []time.Duration
 	for n := range 20 {
 		name := fmt.Sprintf("app%d", n)
@@ -86,7 +87,7 @@ func TestNewNameLatency(t *testing.T) {
 		} else {
 			r.writer.live(r.rservices(name, "1"), spring("192.0.2.1", `"port":8080`, ""))
 		}
-		p.until(name, func(s registry.ServiceSet) bool { return slices.Contains(s.Services, want) })
+		p.Until(name, func(s registry.ServiceSet) bool { return slices.Contains(s.Services, want) })
 		took = append(took, time.Since(began))
 	}
 	slices.Sort(took)
@@ -131,10 +132,10 @@ func TestTenThousand(t *testing.T) {
 				fill(r, r.rservices("web"), instances, func(n int) string { return fmt.Sprint(n) }, node)
 			}
 			began := time.Now()
-			p := r.watch(kind)
-			p.until("all", func(s registry.Snapshot) bool { return len(s.Instances) == instances })
+			p := r.Watch(kind)
+			p.Until("all", func(s registry.Snapshot) bool { return len(s.Instances) == instances })
 			first := time.Since(began)
-			if n := p.count(); n != 1 {
+			if n := p.Count(); n != 1 {
 				t.Errorf("%d pushes before it was whole", n-1)
 			}
 			time.Sleep(2 * longRest) // the rest after the first push
@@ -144,7 +145,7 @@ func TestTenThousand(t *testing.T) {
 			used := cpu()
 			began = time.Now()
 			r.writer.live(one, node(instances))
-			p.until("one more", func(s registry.Snapshot) bool { return len(s.Instances) == instances+1 })
+			p.Until("one more", func(s registry.Snapshot) bool { return len(s.Instances) == instances+1 })
 			again := time.Since(began)
 			runtime.ReadMemStats(&after)
 			t.Logf("first push after %v, one more after %v; heap %d MB, one change allocates %d KB",

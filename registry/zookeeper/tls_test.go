@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -22,7 +23,7 @@ func TestTLS(t *testing.T) {
 	t.Run("right", func(t *testing.T) {
 		r := with(t, &good)
 		r.writer.put(r.rservices("web/1"), spring("192.0.2.1", `"port":8080`, ""))
-		r.watch(registry.App("web")).until("the instance", has("http://192.0.2.1:8080"))
+		r.Watch(registry.App("web")).Until("the instance", registrytest.Has("http://192.0.2.1:8080"))
 	})
 	for name, c := range map[string]struct {
 		change func(*registry.TLS)
@@ -48,20 +49,18 @@ func TestTLS(t *testing.T) {
 			default:
 				r = with(t, nil)
 			}
-			p := r.watch(registry.App("web"))
-			within(t, "a report", func() bool { return r.sawError(server.Addr()) || r.sawError(server.SecureAddr()) })
-			within(t, c.want, func() bool {
-				if time.Since(began) > 3*time.Second && !r.sawError(c.want) {
-					t.Fatalf("reported %v, want %q", r.errs, c.want)
+			p := r.Watch(registry.App("web"))
+			registrytest.Within(t, "a report", func() bool { return r.SawError(server.Addr()) || r.SawError(server.SecureAddr()) })
+			registrytest.Within(t, c.want, func() bool {
+				if time.Since(began) > 3*time.Second && !r.SawError(c.want) {
+					t.Fatalf("reported %v, want %q", r.Errors(), c.want)
 				}
-				return r.sawError(c.want)
+				return r.SawError(c.want)
 			})
-			if r.state() != registry.Connecting || p.count() != 0 {
-				t.Errorf("%v with %d pushes", r.state(), p.count())
+			if r.State() != registry.Connecting || p.Count() != 0 {
+				t.Errorf("%v with %d pushes", r.State(), p.Count())
 			}
-			r.mu.Lock()
-			t.Log(r.errs[0])
-			r.mu.Unlock()
+			t.Log(r.Errors()[0])
 		})
 	}
 }
