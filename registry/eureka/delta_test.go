@@ -130,6 +130,33 @@ func TestDeltaMissed(t *testing.T) {
 	}
 }
 
+// TestStaleAnswerAfterAChange: a server that keeps an old list of changes, with its old hash, is found out by reading
+// everything a while after the last change.
+func TestStaleAnswerAfterAChange(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes ten seconds")
+	}
+	t.Parallel()
+	s := newScript(t)
+	s.say(asJSON(ordersAndUsers(80)), asJSON(appsOf("UP_2_")))
+	r := newRig(t, s.URL)
+	orders := r.watch("orders")
+	orders.until("orders", has("10.0.0.1:80"))
+	s.say(nil, asJSON(ordersAndUsers(81))) // a change, by which the list of changes goes on
+	orders.until("changed", has("10.0.0.1:81"))
+	// Another one, which only the whole list shows.
+	s.say(asJSON(appsOf("UP_3_",
+		appOf("ORDERS", instanceOf("ORDERS", "o", "10.0.0.1", 81, "UP", "ADDED"), instanceOf("ORDERS", "p", "10.0.0.3", 80, "UP", "ADDED")),
+		appOf("USERS", instanceOf("USERS", "u", "10.0.0.2", 80, "UP", "ADDED")))), nil)
+	orders.until("found out", has("10.0.0.1:81", "10.0.0.3:80"))
+	asked := s.count("delta")
+	within(t, "more polls", func() bool { return s.count("delta") > asked+5 })
+	if last := orders.seen()[len(orders.seen())-1]; len(last.Instances) != 2 {
+		t.Errorf("the old list of changes took it back: %+v", last)
+	}
+	r.noErrors()
+}
+
 // TestFailover has a dead server in front: nobody notices. One that fails later is left at once.
 func TestFailover(t *testing.T) {
 	dead := httptest.NewServer(http.NotFoundHandler())

@@ -17,6 +17,12 @@ const (
 	firstRetry = 500 * time.Millisecond
 	// fullOnly is the least interval when a server gives no changes: what Eureka's own client takes for everything.
 	fullOnly = 30 * time.Second
+	// settle is how long after a change everything is read once more. A server that is asked for changes in the moment in
+	// which it writes one may keep its old answer, with its old hash, until the next write or for three minutes (a race in
+	// its response cache), and nothing in the answer shows it.
+	settle = 10 * time.Second
+	// settleShare bounds what such readings take of the time.
+	settleShare = 50
 )
 
 // poller asks the servers, one at a time, and keeps the client's store up to date. It belongs to Run's goroutine.
@@ -25,12 +31,14 @@ type poller struct {
 	*transport
 	at       int // the server that works, as far as is known
 	in       *interner
-	current  bool      // the store is what this server said, and its list of changes can follow on it
-	asked    time.Time // when the last answer was asked for
-	full     time.Time // when everything was read last
-	noDelta  bool      // the server gives no changes
-	badHash  bool      // the server's hash is not that of its own list
-	doubted  string    // the hash of the last changes that led nowhere
+	current  bool          // the store is what this server said, and its list of changes can follow on it
+	asked    time.Time     // when the last answer was asked for
+	full     time.Time     // when everything was read last
+	took     time.Duration // that reading
+	changed  time.Time     // when the last change came since then; zero when none has
+	noDelta  bool          // the server gives no changes
+	badHash  bool          // the server's hash is not that of its own list
+	doubted  string        // the hash of the last changes that led nowhere
 	failures int
 }
 
@@ -68,7 +76,7 @@ func (p *poller) poll(ctx context.Context) error {
 // ask brings the store up to date with one server.
 func (p *poller) ask(ctx context.Context, s *server) error {
 	now := time.Now()
-	if p.current && !p.noDelta && !p.badHash && since(p.full) < p.client.config.FullInterval && since(p.asked) < p.client.config.DeltaRetention/2 {
+	if p.current && !p.noDelta && !p.badHash && since(p.full) < p.client.config.FullInterval && !p.settled() && since(p.asked) < p.client.config.DeltaRetention/2 {
 		err := p.delta(ctx, s)
 		switch refused := (*statusError)(nil); {
 		case err == nil:
@@ -85,8 +93,13 @@ func (p *poller) ask(ctx context.Context, s *server) error {
 	if err := p.everything(ctx, s); err != nil {
 		return err
 	}
-	p.current, p.asked, p.full = true, now, now
+	p.current, p.asked, p.full, p.took, p.changed = true, now, now, time.Since(now), time.Time{}
 	return nil
+}
+
+// settled reports whether a change is long enough ago to look whether it was the last.
+func (p *poller) settled() bool {
+	return !p.changed.IsZero() && since(p.changed) >= settle && since(p.full) >= max(settle, settleShare*p.took)
 }
 
 // since measures with both clocks: one of them stands still while the machine sleeps, the other may be set.
@@ -125,6 +138,9 @@ func (p *poller) delta(ctx context.Context, s *server) error {
 		return fmt.Errorf("%w: %.100q instead of %.100q", errHash, got, h.hash)
 	}
 	p.doubted = noHash
+	if len(u.apps) > 0 {
+		p.changed = time.Now()
+	}
 	p.answered(p.store, u)
 	return nil
 }
