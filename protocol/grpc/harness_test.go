@@ -460,3 +460,24 @@ func (s *shop) invoke(ctx context.Context, cc *grpc.ClientConn, name, in string,
 	}
 	return asJSON(resp), nil
 }
+
+func protoreflectName(s string) protoreflect.Name { return protoreflect.Name(s) }
+
+// counted counts how often a source is read, and may hold a reading back.
+type counted struct {
+	Source
+	n    atomic.Int64
+	hold chan struct{}
+}
+
+func (c *counted) load(ctx context.Context) ([]byte, error) {
+	c.n.Add(1)
+	if c.hold != nil {
+		select {
+		case <-c.hold:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return c.Source.load(ctx)
+}
