@@ -15,7 +15,7 @@ import (
 func TestOpinions(t *testing.T) {
 	ill := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/health" {
-			http.Error(w, "no database", 503)
+			http.Error(w, "no database", http.StatusServiceUnavailable)
 		}
 	}))
 	defer ill.Close()
