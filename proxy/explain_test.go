@@ -274,3 +274,26 @@ func TestExplainGRPC(t *testing.T) {
 		t.Errorf("%+v", x.Targets)
 	}
 }
+
+func FuzzQuestion(f *testing.F) {
+	for _, s := range []string{"/", "http://h:80/a?b#c", "https://[::1]/%2e%2e/x", "//x/y", "http://", "*", "/a%zz", "é://h", "/ü?é"} {
+		f.Add("GET", s, "Host", "h")
+	}
+	f.Fuzz(func(t *testing.T, method, url, name, value string) {
+		q := Question{Method: method, URL: url, Header: []protocol.Field{{Name: name, Value: value}}}
+		req, err := q.request()
+		if err != nil {
+			return
+		}
+		if req.Path == "*" && method == "OPTIONS" {
+			return
+		}
+		var a protocol.Arena
+		if again, err := protocol.NormalizePath(&a, req.Path); err != nil || again != req.Path || !strings.HasPrefix(again, "/") {
+			t.Errorf("%q: path %q, again %q, %v", url, req.Path, again, err)
+		}
+		if req.Authority != "" && !protocol.ValidAuthority(req.Authority) {
+			t.Errorf("%q: host %q", url, req.Authority)
+		}
+	})
+}
