@@ -32,6 +32,21 @@ func TestKeysGoWhereTheyWent(t *testing.T) {
 	}
 }
 
+// TestSharedIDs: two targets at one address, such as two groups of a Dubbo service, both get keys.
+func TestSharedIDs(t *testing.T) {
+	for _, policy := range []string{"ringHash", "maglev"} {
+		targets := equal(2)
+		targets[0].ID, targets[1].ID = "10.0.0.1:20880", "10.0.0.1:20880"
+		p, counts := build(t, policy, targets), [2]int{}
+		for k := range uint64(1000) {
+			counts[p.Pick(Choice{Now: ms, Key: k, Keyed: true})]++
+		}
+		if counts[0] < 300 || counts[1] < 300 {
+			t.Errorf("%s: %v", policy, counts)
+		}
+	}
+}
+
 // TestHotKey: a key that everybody asks for is spread, but only as far as the bound makes it; others keep their places.
 func TestHotKey(t *testing.T) {
 	for _, policy := range []string{"ringHash", "maglev"} {

@@ -168,6 +168,7 @@ func TestPriceOrders(t *testing.T) {
 		{"known over unknown and busy", load(5, ms, 0), load(1, 0, 0), 1, 1},
 		{"forgotten slowness", load(0, 300*ms, 30*time.Second), load(0, 20*ms, 0), 1, 1},
 		{"queue when all is forgotten", load(1, ms, time.Hour), load(3, ms, time.Hour), 1, 1},
+		{"a long queue, though it is forgotten how long it took", load(0, ms, 0), load(50, ms, time.Hour), 1, 1},
 		{"heavier under load", load(4, ms, 0), load(4, ms, 0), 2, 1},
 	} {
 		if a, b := c.cheap.byLatency(now, c.cheapW), c.dear.byLatency(now, c.dearW); !a.below(b) || b.below(a) || a.value() >= b.value() || a.value() < 0 {
@@ -259,6 +260,25 @@ func TestLoneSurvivor(t *testing.T) {
 			}
 			for _, x := range targets {
 				x.Load.SetDraining(false)
+			}
+		}
+	}
+}
+
+// TestOddWeights: no number that a registry may come up with makes shares that are none.
+func TestOddWeights(t *testing.T) {
+	for _, odd := range []float64{0, -1, math.NaN(), math.Inf(1), math.Inf(-1), 1e-300, math.MaxFloat64} {
+		for _, others := range [][]float64{{odd}, {odd, 1}, {odd, odd, odd}, {odd, 1e-300, math.MaxFloat64}} {
+			shares, _ := weights(targetsOf(others...))
+			sum := 0.0
+			for _, s := range shares {
+				if !(s > 0) || math.IsInf(s, 0) {
+					t.Errorf("%v: shares %v", others, shares)
+				}
+				sum += s
+			}
+			if math.Abs(sum-float64(len(others))) > 1e-6 {
+				t.Errorf("%v: shares %v", others, shares)
 			}
 		}
 	}

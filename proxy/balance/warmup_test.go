@@ -63,6 +63,10 @@ func TestSlowStartOfAll(t *testing.T) {
 				t.Errorf("%s: target %d of four new ones got %.3f", policy, i, got)
 			}
 		}
+		w := newWarmup(&cfg, targets)
+		if f := w.factor(1, joined+int64(2*time.Second)); f != 1 {
+			t.Errorf("one of four that are equally new is %v warm", f)
+		}
 		targets[3].Since += int64(4 * time.Second)
 		if got, want := warming(t, cfg, targets, joined+int64(8*time.Second))[3], 0.5/3.5; math.Abs(got-want) > 0.03 {
 			t.Errorf("%s: half as old as the others got %.3f, want %.3f", policy, got, want)
@@ -103,6 +107,32 @@ func TestSlowStartLeavesNobodyOut(t *testing.T) {
 					t.Fatalf("%s: picked %d of %d", policy, i, n)
 				}
 			}
+		}
+	}
+}
+
+// TestLoadCountsWhileWarming: that somebody is new does not make the policy blind for the others.
+func TestLoadCountsWhileWarming(t *testing.T) {
+	joined := int64(time.Hour)
+	for _, n := range []int{4, 12} {
+		targets := equal(n)
+		targets[0].Since = joined
+		for i := range targets {
+			targets[i].Load.Observe(joined, 10*ms)
+		}
+		targets[1].Load.Observe(joined, 100*ms)
+		p, err := New(Config{SlowStart: time.Minute}, targets, seeded(4))
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow := 0
+		for range 2000 {
+			if p.Pick(Choice{Now: joined + 1}) == 1 {
+				slow++
+			}
+		}
+		if slow > 2000/n/4 {
+			t.Errorf("%d targets: the slow one got %d of 2000", n, slow)
 		}
 	}
 }
