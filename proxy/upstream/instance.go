@@ -53,15 +53,21 @@ func (i *instance) serve(ctx context.Context, req *protocol.Request, start int64
 		i.service.discovered.Observe(time.Duration(start - appeared).Seconds())
 	}
 	trial := i.outlier != nil && i.service.detector.Begin(i.outlier, start)
-	handedOver := false
+	i.load.Wait(start)
+	handedOver, waiting := false, true
 	defer func() {
 		// Also when the client panics: a count that never comes back would shun the instance for ever.
+		if waiting {
+			i.load.Answered(protocol.Now())
+		}
 		if !handedOver {
 			i.end()
 		}
 	}()
 	resp, err := client.Serve(ctx, req)
 	now := protocol.Now()
+	i.load.Answered(now)
+	waiting = false
 	req.Record.UpstreamNanos = now - start
 	if err != nil {
 		i.judge(now, now-start, err)

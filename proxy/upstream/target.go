@@ -57,11 +57,18 @@ func (t *Target) Serve(ctx context.Context, req *protocol.Request) (*protocol.Re
 	return resp, err
 }
 
+// freeTries is how many tries that found nobody at home a request has beside its attempts, while there are instances that
+// it was not at: when several die at once, it must find one of those that live.
+const freeTries = 8
+
 // again goes on after the first try failed with err, or gave an answer that is not wanted. It is apart from Serve so that
 // requests that succeed pay nothing for it.
 func (t *Target) again(ctx context.Context, req *protocol.Request, st *state, i *instance, whole int64, resp *protocol.Response, err error) (*protocol.Response, error) {
 	tried := make([]*balance.Load, 0, t.tries.Attempts+1)
-	for n := range t.tries.Attempts {
+	for n, free := 0, 0; n < t.tries.Attempts; n++ {
+		if notSent(err) && free < freeTries && len(tried)+1 < len(st.instances) {
+			free, n = free+1, n-1 // nothing was tried yet: it only found that nobody is there
+		}
 		now := protocol.Now()
 		switch {
 		case whole != 0 && now >= whole:
@@ -79,7 +86,7 @@ func (t *Target) again(ctx context.Context, req *protocol.Request, st *state, i 
 		if fresh, resolveErr := t.to.resolve(ctx, req); resolveErr == nil {
 			st = fresh
 		}
-		if len(tried) >= len(st.instances) && !t.tries.pause(ctx, n, whole) {
+		if len(tried) >= len(st.instances) && !t.tries.pause(ctx, max(n, 0), whole) {
 			return resp, err
 		}
 		if resp != nil {

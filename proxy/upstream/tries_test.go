@@ -212,6 +212,31 @@ func TestDeadInstanceNeedsNoBudget(t *testing.T) {
 	}
 }
 
+// TestManyDeadAtOnce: with the one attempt that routes have by default, a request finds the instance that lives.
+func TestManyDeadAtOnce(t *testing.T) {
+	b := newBed(t)
+	settings := defaults()
+	settings.Balance.Policy = "roundRobin"
+	svc := b.over(settings, refusing(t), refusing(t), refusing(t), named(t, "alive"), refusing(t))
+	h := NewTarget(svc, tries(0, 1))
+	for range 20 {
+		if got, err := ask(h, "POST"); got != "200 alive" {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	// Without attempts nothing is tried twice.
+	failed := 0
+	h = NewTarget(svc, tries(0, 0))
+	for range 10 {
+		if _, err := ask(h, "GET"); err != nil {
+			failed++
+		}
+	}
+	if failed == 0 {
+		t.Error("it was tried again")
+	}
+}
+
 func TestBudget(t *testing.T) {
 	rule := config.RetryBudget{Share: 0.2, MinPerSecond: 3}
 	second := int64(time.Second)
