@@ -60,10 +60,13 @@ func Connect(limit int) protocol.Filter {
 			}
 			resp, err := sendConnect(ctx, req, target, limit)
 			req.Header.Set("content-type", connectProto) // whoever renders an error asks for it
-			if err != nil {
-				return nil, err
+			if err == nil {
+				resp, err = answerConnect(resp, limit)
 			}
-			return answerConnect(resp, limit)
+			if err != nil {
+				return nil, late(err, req.Deadline)
+			}
+			return resp, nil
 		})
 	}
 }

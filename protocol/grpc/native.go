@@ -33,15 +33,15 @@ func (n Native) Filter(target protocol.Handler) protocol.Handler {
 		}
 		resp, err := target.Serve(ctx, req)
 		if err != nil {
-			return nil, err
+			return nil, late(err, req.Deadline)
 		}
-		n.mend(resp)
+		n.mend(req, resp)
 		return resp, nil
 	})
 }
 
 // mend sees to it that the client gets a status whatever happens.
-func (n Native) mend(resp *protocol.Response) {
+func (n Native) mend(req *protocol.Request, resp *protocol.Response) {
 	if _, ok := ReadStatus(&resp.Header); ok {
 		return
 	}
@@ -54,15 +54,16 @@ func (n Native) mend(resp *protocol.Response) {
 		s.Append(&resp.Header)
 		return
 	}
-	resp.Body = &mended{Body: resp.Body, resp: resp, meter: meter{limit: n.MessageLimit}}
+	resp.Body = &mended{Body: resp.Body, resp: resp, deadline: req.Deadline, meter: meter{limit: n.MessageLimit}}
 }
 
 // mended is the body of an answer that ends with a status, also when it breaks off.
 type mended struct {
 	protocol.Body
-	resp  *protocol.Response
-	meter meter
-	over  bool
+	resp     *protocol.Response
+	deadline int64
+	meter    meter
+	over     bool
 }
 
 // Next implements protocol.Body.
@@ -80,8 +81,7 @@ func (m *mended) Next() ([]byte, bool, error) {
 	case err != nil:
 		m.over = true
 		m.resp.Fail(err)
-		e := protocol.AsError(err)
-		s := Status{Code: CodeOfError(e), Message: e.Message}
+		s := statusOf(err, m.deadline)
 		m.resp.Trailer.Reset()
 		s.Append(&m.resp.Trailer)
 		return nil, false, nil

@@ -39,16 +39,10 @@ func retell(resp *protocol.Response, s Status, mediaType string) {
 	s.Append(&resp.Header)
 	resp.ContentLength = 0
 	if resp.Body != nil {
-		resp.Body = &dropped{Body: resp.Body}
+		_ = resp.Body.Close() // a status in the head is one only if nothing follows
+		resp.Body = nil
 	}
 }
-
-// dropped is a body that nobody shall see, and that is closed with its exchange.
-type dropped struct{ protocol.Body }
-
-func (d *dropped) Next() ([]byte, bool, error) { return nil, false, nil }
-func (d *dropped) Buffered() int               { return 0 }
-func (d *dropped) Done() bool                  { return true }
 
 // subtype is what follows a media type: "+proto", with parameters.
 func subtype(mediaType, prefix string) (string, bool) {

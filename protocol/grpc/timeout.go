@@ -97,3 +97,24 @@ func PassTimeout(req *protocol.Request) error {
 	req.Header.Set(fieldTimeout, req.Arena.String(AppendTimeout(text[:0], time.Duration(left))))
 	return nil
 }
+
+// late tells a failure that came when the request's time was up from others: servers that watch grpc-timeout themselves give
+// a stream up at that moment, which alone looks like a broken one.
+func late(err error, deadline int64) error {
+	if deadline == 0 || protocol.Now() < deadline {
+		return err
+	}
+	switch e := protocol.AsError(err); e.Code {
+	case protocol.CodeUpstreamReset, protocol.CodeUpstreamBusy:
+		return &protocol.Error{
+			Status: 504, Code: protocol.CodeUpstreamTimeout, Message: "the service did not answer in time", NotSent: e.NotSent, Cause: err,
+		}
+	}
+	return err
+}
+
+// statusOf is the status that tells a gRPC client of err.
+func statusOf(err error, deadline int64) Status {
+	e := protocol.AsError(late(err, deadline))
+	return Status{Code: CodeOfError(e), Message: e.Message}
+}

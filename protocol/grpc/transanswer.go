@@ -31,7 +31,7 @@ func (c *call) answer(req *protocol.Request, resp *protocol.Response) (*protocol
 	case errors.As(err, &failure):
 		return c.failed(req, resp, failure.Status), nil
 	case err != nil:
-		return nil, c.refuse(resp, answerError(err))
+		return nil, c.refuse(resp, c.answerError(err))
 	}
 	c.head(resp, mediaType)
 	c.give(resp)
@@ -161,6 +161,9 @@ func (a *wholeAnswer) Close() error {
 	c.release()
 	return err
 }
+
+// answerError is the error for an answer that broke off or cannot be used.
+func (c *call) answerError(err error) error { return late(answerError(err), c.deadline) }
 
 // answerError is the error for an answer that cannot be turned into JSON.
 func answerError(err error) error {

@@ -24,8 +24,9 @@ type call struct {
 	accept, mediaType, rawQuery string
 	arena                       protocol.Arena
 
-	connect bool // the client speaks Connect
-	budget  int  // of a search for what is wrong
+	connect  bool // the client speaks Connect
+	deadline int64
+	budget   int // of a search for what is wrong
 
 	raw   []byte         // the request's body
 	frame []byte         // the request's message, as it is sent
@@ -68,9 +69,10 @@ func (c *call) serve(ctx context.Context, req *protocol.Request, target protocol
 	if err := PassTimeout(req); err != nil {
 		return nil, err
 	}
+	c.deadline = req.Deadline
 	resp, err := c.send(ctx, req, body, target)
 	if err != nil {
-		return nil, err
+		return nil, late(err, c.deadline)
 	}
 	return c.answer(req, resp)
 }
@@ -80,6 +82,11 @@ func (c *call) send(ctx context.Context, req *protocol.Request, body protocol.Bo
 	method, path, query, has, was, length := req.Method, req.Path, req.RawQuery, req.HasQuery, req.Body, req.ContentLength
 	defer func() {
 		req.Method, req.Path, req.RawQuery, req.HasQuery, req.Body, req.ContentLength = method, path, query, has, was, length
+		req.Header.DelKnown(protocol.NameTE)
+		req.Header.DelKnown(protocol.NameContentType) // who renders errors asks what the client speaks
+		if c.mediaType != "" {
+			req.Header.AddKnown(protocol.NameContentType, "content-type", c.mediaType)
+		}
 	}()
 	req.Method, req.Path, req.RawQuery, req.HasQuery = "POST", c.path, "", false
 	req.Body, req.ContentLength = body, protocol.UnknownLength

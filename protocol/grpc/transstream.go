@@ -46,7 +46,7 @@ func (c *call) streamed(req *protocol.Request, resp *protocol.Response) (*protoc
 		case errors.As(err, &s):
 			return c.failed(req, resp, s.Status), nil
 		case err != nil:
-			return nil, c.refuse(resp, answerError(err))
+			return nil, c.refuse(resp, c.answerError(err))
 		}
 	}
 	f := streamFormat(c.accept)
@@ -62,7 +62,7 @@ func (c *call) streamed(req *protocol.Request, resp *protocol.Response) (*protoc
 		} else if s := (*StatusError)(nil); errors.As(err, &s) {
 			return c.failed(req, resp, s.Status), nil
 		} else if !errors.Is(err, io.EOF) {
-			return nil, c.refuse(resp, answerError(err))
+			return nil, c.refuse(resp, c.answerError(err))
 		}
 	}
 	c.head(resp, mediaType)
@@ -194,7 +194,7 @@ func (s *streamAnswer) end(dst []byte, err error) ([]byte, error) {
 	var failed *StatusError
 	own := errors.As(err, &failed)
 	if !own {
-		err = answerError(err)
+		err = s.c.answerError(err)
 	}
 	s.resp.Fail(err)
 	var problem []byte

@@ -38,9 +38,9 @@ func Web(target protocol.Handler) protocol.Handler {
 		resp, err := sendWeb(ctx, req, target, rest, text)
 		req.Header.Set("content-type", mediaType) // whoever renders an error asks for it
 		if err != nil {
-			return nil, err
+			return nil, late(err, req.Deadline)
 		}
-		answerWeb(resp, mediaType, text)
+		answerWeb(req, resp, mediaType, text)
 		return resp, nil
 	})
 }
@@ -66,7 +66,7 @@ func sendWeb(ctx context.Context, req *protocol.Request, target protocol.Handler
 }
 
 // answerWeb makes the answer one of gRPC-Web.
-func answerWeb(resp *protocol.Response, mediaType string, text bool) {
+func answerWeb(req *protocol.Request, resp *protocol.Response, mediaType string, text bool) {
 	if resp.Status != 200 || !isGRPC(resp.Header.Value(protocol.NameContentType)) {
 		retell(resp, statusOfHTTP(resp), mediaType)
 		return
@@ -75,16 +75,17 @@ func answerWeb(resp *protocol.Response, mediaType string, text bool) {
 	if resp.Body == nil {
 		return // the status is in the head, where clients look too
 	}
-	resp.Body, resp.ContentLength = &webAnswer{Body: resp.Body, resp: resp, text: text}, protocol.UnknownLength
+	resp.Body, resp.ContentLength = &webAnswer{Body: resp.Body, resp: resp, deadline: req.Deadline, text: text}, protocol.UnknownLength
 }
 
 // webAnswer puts the trailers behind the messages, as one more.
 type webAnswer struct {
 	protocol.Body
-	resp *protocol.Response
-	text bool
-	over bool
-	out  []byte
+	resp     *protocol.Response
+	deadline int64
+	text     bool
+	over     bool
+	out      []byte
 }
 
 // Next implements protocol.Body.
@@ -94,8 +95,7 @@ func (w *webAnswer) Next() ([]byte, bool, error) {
 	}
 	piece, more, err := w.Body.Next()
 	if err != nil {
-		e := protocol.AsError(err)
-		s := Status{Code: CodeOfError(e), Message: e.Message}
+		s := statusOf(err, w.deadline)
 		w.resp.Fail(err)
 		w.resp.Trailer.Reset()
 		s.Append(&w.resp.Trailer)
