@@ -1,6 +1,9 @@
 package upstream
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/sluice-gateway/sluice/discovery"
 	"github.com/sluice-gateway/sluice/protocol"
 	"github.com/sluice-gateway/sluice/proxy/balance"
@@ -72,10 +75,11 @@ func (s *Store) join(i *instance) {
 		return
 	}
 	e.checks++
+	rule := cmp.Or(s.rule(svc.key), svc.check) // the service may be on its way out
 	if e.target == nil {
-		e.target = s.checker.Add(svc.check, subject(i), svc.name, &e.Load, func() { s.weigh(svc.key) })
+		e.target = s.checker.Add(rule, subject(i), svc.name, &e.Load, func() { s.weigh(svc.key) })
 	} else {
-		s.checker.Resume(e.target, svc.check, subject(i))
+		s.checker.Resume(e.target, rule, subject(i))
 	}
 	i.checked = e.target
 }
@@ -99,11 +103,23 @@ func (s *Store) part(i *instance) {
 		} else {
 			s.checker.Pause(e.target)
 		}
+	} else if rule := s.rule(svc.key); rule != nil {
+		s.checker.SetRule(e.target, rule)
 	}
 	s.mu.Unlock()
 	if removed {
 		s.weigh(svc.key)
 	}
+}
+
+// rule is how the instances of a service are checked: as the newest of its treatments says. mu is held.
+func (s *Store) rule(key discovery.Key) *health.Rule {
+	for _, svc := range slices.Backward(s.services[key]) {
+		if svc.check != nil {
+			return svc.check
+		}
+	}
+	return nil
 }
 
 // subject is an instance as checks see it.

@@ -229,6 +229,38 @@ func TestHealthOutlivesPlansAndBlips(t *testing.T) {
 	b.Release(next)
 }
 
+// TestTheNewestPlanChecks: while plans change, instances are checked as the newest says, and in the end as the one that is
+// left, whichever came first.
+func TestTheNewestPlanChecks(t *testing.T) {
+	b := newBed(t)
+	one := newPatient(t)
+	never := func(path string) config.Service {
+		return checked(func(h *config.HealthCheck) { h.Path, h.Interval = path, time.Hour })
+	}
+	first := b.acquire(key("s"), never("/health"))
+	b.set(map[string][]static.Instance{"s": at(one.address)})
+	until(t, first, 1)
+	made := func() uint64 { return b.instance(one.address).Health.Checks }
+	eventually(t, func() bool { return made() == 1 && one.checks.Load() == 1 })
+	second := b.acquire(key("s"), never("/other"))
+	until(t, second, 1)
+	eventually(t, func() bool { return made() == 2 && one.other.Load() == 1 })
+	// The first is still there, and a plan goes back to it.
+	if again := b.acquire(key("s"), never("/health")); again != first {
+		t.Fatal("equal settings make another service")
+	}
+	// What it learns meanwhile does not make the second's instances be checked by its rule.
+	b.set(map[string][]static.Instance{"s": {{Address: one.address, Weight: 1, Protocol: "http1"}}})
+	eventually(t, func() bool { return first.state.Load().instances[0].endpoint.Protocol == "http1" && second.state.Load().instances[0].endpoint.Protocol == "http1" })
+	if made() != 2 {
+		t.Errorf("%d checks", made())
+	}
+	b.Release(second)
+	eventually(t, func() bool { return made() == 3 && one.checks.Load() == 2 })
+	b.Release(first)
+	b.Release(first)
+}
+
 // TestOneAddressIsCheckedOnce although it serves several groups of a Dubbo service.
 func TestOneAddressIsCheckedOnce(t *testing.T) {
 	b := newBed(t)
