@@ -58,12 +58,25 @@ func (c *Checker) Add(rule *Rule, subject Subject, service string, load *balance
 func (c *Checker) Resume(t *Target, rule *Rule, subject Subject) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !t.paused && t.rule.same(rule) {
+	if !t.paused && t.rule.same(rule) && t.subject == subject {
 		return
 	}
 	t.paused, t.rule, t.subject = false, rule, subject
 	t.status.Row = 0
 	c.schedule(t, time.Now())
+}
+
+// SetRule makes an instance be checked by another rule.
+func (c *Checker) SetRule(t *Target, rule *Rule) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.rule.same(rule) {
+		return
+	}
+	t.rule, t.status.Row = rule, 0
+	if !t.paused {
+		c.schedule(t, time.Now())
+	}
 }
 
 // Pause ends the checks of an instance that nobody has any more. The flag stays: one that comes back is what it was until
@@ -166,7 +179,7 @@ func (c *Checker) check(ctx context.Context, t *Target) {
 	began := time.Now()
 	probe, cancel := context.WithTimeout(ctx, rule.check.Timeout)
 	err := rule.prober.probe(probe, &subject)
-	if err != nil && errors.Is(probe.Err(), context.DeadlineExceeded) {
+	if err != nil && (errors.Is(probe.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)) {
 		err = fmt.Errorf("no answer within %v", rule.check.Timeout)
 	}
 	cancel()
@@ -190,8 +203,8 @@ func (c *Checker) check(ctx context.Context, t *Target) {
 		c.schedule(t, now) // it was cut short: nothing is known
 		c.mu.Unlock()
 		return
-	case t.rule != rule:
-		c.schedule(t, now) // by another rule
+	case t.rule != rule || t.subject != subject:
+		c.schedule(t, now) // it was asked by another rule, or elsewhere
 		c.mu.Unlock()
 		return
 	}

@@ -322,6 +322,33 @@ func TestPauseAndResume(t *testing.T) {
 	})
 }
 
+func TestSetRule(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		target, _ := d.add(d.rule(nil), "a")
+		synctest.Wait()
+		for n, change := range []func(*config.HealthCheck){nil, func(h *config.HealthCheck) { h.Interval = time.Hour }} {
+			d.SetRule(target, d.rule(change))
+			synctest.Wait()
+			if got := len(d.times("a")); got != n+1 {
+				t.Errorf("rule %d: %d checks", n, got)
+			}
+		}
+		// Another address of the same instance is asked at once.
+		d.Resume(target, d.rule(func(h *config.HealthCheck) { h.Interval = time.Hour }), Subject{Address: "a", Secure: true})
+		synctest.Wait()
+		if got := len(d.times("a")); got != 3 {
+			t.Errorf("%d checks", got)
+		}
+		d.Pause(target)
+		d.SetRule(target, d.rule(nil))
+		time.Sleep(time.Hour)
+		if got := len(d.times("a")); got != 3 {
+			t.Errorf("a paused one is checked")
+		}
+	})
+}
+
 // TestLeavesWhileItIsChecked: the result of a check that was under way comes too late to matter.
 func TestLeavesWhileItIsChecked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

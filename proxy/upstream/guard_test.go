@@ -251,7 +251,9 @@ func TestTheNewestPlanChecks(t *testing.T) {
 	}
 	// What it learns meanwhile does not make the second's instances be checked by its rule.
 	b.set(map[string][]static.Instance{"s": {{Address: one.address, Weight: 1, Protocol: "http1"}}})
-	eventually(t, func() bool { return first.state.Load().instances[0].endpoint.Protocol == "http1" && second.state.Load().instances[0].endpoint.Protocol == "http1" })
+	eventually(t, func() bool {
+		return first.state.Load().instances[0].endpoint.Protocol == "http1" && second.state.Load().instances[0].endpoint.Protocol == "http1"
+	})
 	if made() != 2 {
 		t.Errorf("%d checks", made())
 	}
