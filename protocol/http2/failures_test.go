@@ -30,7 +30,7 @@ func (b *pieces) Next() ([]byte, bool, error) {
 	}
 	piece := b.list[0]
 	b.list = b.list[1:]
-	return []byte(piece), len(b.list) > 0 || b.err != nil || b.panics, nil
+	return []byte(piece), !b.over(), nil
 }
 
 func (b *pieces) Buffered() int {
@@ -42,7 +42,11 @@ func (b *pieces) Buffered() int {
 	}
 	return len(b.list[0])
 }
-func (b *pieces) Done() bool   { return b.ready && len(b.list) == 0 && b.err == nil && !b.panics }
+
+// over reports whether the last piece is the end, and not an error behind it.
+func (b *pieces) over() bool { return len(b.list) == 0 && b.err == nil && !b.panics }
+
+func (b *pieces) Done() bool   { return b.ready && b.over() }
 func (b *pieces) Rewind() bool { return false }
 func (b *pieces) Close() error { return nil }
 
