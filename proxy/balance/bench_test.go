@@ -44,6 +44,8 @@ func BenchmarkRequest(b *testing.B) {
 	request := func(p Picker, targets []Target, now int64, key uint64) {
 		l := targets[p.Pick(Choice{Now: now, Key: key, Keyed: true})].Load
 		l.Begin()
+		l.Wait(now)
+		l.Answered(now)
 		l.Observe(now, ms+int64(key&0xfff))
 		l.End()
 	}
