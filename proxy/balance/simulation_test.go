@@ -250,6 +250,7 @@ func (r *simRun) send(e simEvent) {
 	e.host = int32(r.pickers[e.gateway].Pick(Choice{Now: e.at, Key: key, Keyed: true}))
 	e.begun = e.at
 	r.views[e.gateway][e.host].Load.Begin()
+	r.views[e.gateway][e.host].Load.Wait(e.at)
 	h := &r.hosts[e.host]
 	h.inflight++
 	if h.joins > 0 && e.at < int64(r.warmup+h.joins+time.Second) {
@@ -286,6 +287,7 @@ func (r *simRun) begin(h *simState, e simEvent) {
 func (r *simRun) answer(e simEvent) {
 	load, h := r.views[e.gateway][e.host].Load, &r.hosts[e.host]
 	load.End()
+	load.Answered(e.at)
 	h.inflight--
 	latency := e.at - e.begun
 	if h.fails {
