@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // door is the HTTP side of a fake: its login.
@@ -85,44 +86,44 @@ func TestTokenIsRenewedInTime(t *testing.T) {
 	f.with(func() { f.token = "t1" })
 	d.with(func() { d.ttl = 2 }) // renewed after 1.6 s
 	r := f.rig(d.behind(f))
-	r.watch(registry.App("a")).until("an answer", has())
+	r.Watch(registry.App("a")).Until("an answer", registrytest.Has())
 	f.with(func() { f.token = "" }) // the server takes both for a while
 	d.with(func() { d.status = http.StatusInternalServerError })
-	within(t, "a failed renewal", func() bool { return r.sawError("renew token") })
+	registrytest.Within(t, "a failed renewal", func() bool { return r.SawError("renew token") })
 	if got := r.reg.auth.token(); got != "t1" {
 		t.Errorf("the failed renewal has cost the token: %q", got)
 	}
-	if s := r.state(); s != registry.Live {
+	if s := r.State(); s != registry.Live {
 		t.Errorf("the state is %v", s)
 	}
 	d.with(func() { d.status, d.token, d.ttl = http.StatusOK, "t2", 3600 })
-	within(t, "the next try", func() bool { return r.reg.auth.token() == "t2" })
+	registrytest.Within(t, "the next try", func() bool { return r.reg.auth.token() == "t2" })
 	f.with(func() { f.token = "t2" })
-	r.watch(registry.App("b")).until("an answer with the new token", has())
+	r.Watch(registry.App("b")).Until("an answer with the new token", registrytest.Has())
 }
 
 func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	f, d := startFake(t), newDoor(t)
 	f.with(func() { f.token = "t1" })
 	r := f.rig(d.behind(f))
-	r.watch(registry.App("a")).until("an answer", has())
+	r.Watch(registry.App("a")).Until("an answer", registrytest.Has())
 	// The secret that signs tokens has changed.
 	f.with(func() { f.token = "t2" })
 	d.with(func() { d.token = "t2" })
 	r.reg.auth.mu.Lock()
 	r.reg.auth.since = r.reg.auth.since.Add(-time.Minute)
 	r.reg.auth.mu.Unlock()
-	var all []*pushes[registry.Snapshot]
+	var all []*registrytest.Pushes[registry.Snapshot]
 	for n := range 50 {
-		all = append(all, r.watch(registry.App(fmt.Sprintf("b%d", n))))
+		all = append(all, r.Watch(registry.App(fmt.Sprintf("b%d", n))))
 	}
 	for _, p := range all {
-		p.until("an answer", has())
+		p.Until("an answer", registrytest.Has())
 	}
 	if n := d.count(); n != 2 {
 		t.Errorf("%d logins for one change of the token", n)
 	}
-	r.noErrors()
+	r.NoErrors()
 }
 
 // TestPasswordFile: the file is read at each login, so that a password can be changed while we run.
@@ -139,7 +140,7 @@ func TestPasswordFile(t *testing.T) {
 		c.Password, c.PasswordFile = "", filepath.Base(file)
 		c.Resolve(filepath.Dir(file))
 	})
-	r.await(registry.Live)
+	r.Await(registry.Live)
 	write(" second \r\n")
 	f.with(func() { f.token = "t2" })
 	d.with(func() {
@@ -148,7 +149,7 @@ func TestPasswordFile(t *testing.T) {
 		}
 		d.token = "t2"
 	})
-	r.watch(registry.App("a")).until("an answer with a new token", has())
+	r.Watch(registry.App("a")).Until("an answer with a new token", registrytest.Has())
 	d.with(func() {
 		if d.password != " second " {
 			t.Errorf("the password is %q", d.password)
@@ -158,7 +159,7 @@ func TestPasswordFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := f.rig(d.behind(f), func(c *Config, _ *registry.Options) { c.Password, c.PasswordFile = "", file })
-	within(t, "the missing file's error", func() bool { return q.sawError("log in: passwordFile: open " + file) })
+	registrytest.Within(t, "the missing file's error", func() bool { return q.SawError("log in: passwordFile: open " + file) })
 }
 
 // TestNoRightIsNoStormOfLogins: a user whose right was taken costs no login for each request that is refused.
@@ -170,20 +171,20 @@ func TestNoRightIsNoStormOfLogins(t *testing.T) {
 		}
 	})
 	r := f.rig(d.behind(f))
-	r.await(registry.Live)
+	r.Await(registry.Live)
 	r.reg.auth.mu.Lock()
 	r.reg.auth.since = time.Time{}
 	r.reg.auth.mu.Unlock()
 	for n := range 100 {
-		r.watch(registry.App(fmt.Sprint("s", n)))
+		r.Watch(registry.App(fmt.Sprint("s", n)))
 	}
-	within(t, "several tries of each", func() bool { return f.count(typeSubscribe+" s99") >= 3 && f.count(typeSubscribe+" s0") >= 3 })
+	registrytest.Within(t, "several tries of each", func() bool { return f.count(typeSubscribe+" s99") >= 3 && f.count(typeSubscribe+" s0") >= 3 })
 	time.Sleep(renewPause + 200*time.Millisecond)
-	within(t, "one more", func() bool { return f.count(typeSubscribe+" s99") >= 4 })
+	registrytest.Within(t, "one more", func() bool { return f.count(typeSubscribe+" s99") >= 4 })
 	if n := d.count(); n != 2 {
 		t.Errorf("%d logins", n)
 	}
-	if !r.sawError("service DEFAULT_GROUP@@s0: SubscribeServiceRequest refused: 403 no right (user \"u\" may not read in namespace \"public\"") {
+	if !r.SawError("service DEFAULT_GROUP@@s0: SubscribeServiceRequest refused: 403 no right (user \"u\" may not read in namespace \"public\"") {
 		t.Error("it was not said what to do")
 	}
 }
@@ -192,15 +193,15 @@ func TestFailedLoginIsNoConnection(t *testing.T) {
 	f, d := startFake(t), newDoor(t)
 	d.with(func() { d.status = http.StatusForbidden })
 	r := f.rig(d.behind(f))
-	p := r.watch(registry.App("a"))
-	within(t, "the error", func() bool {
-		return r.sawError("log in: " + d.web.URL + "/nacos" + loginPathV3 + " answers 403 Forbidden: go away")
+	p := r.Watch(registry.App("a"))
+	registrytest.Within(t, "the error", func() bool {
+		return r.SawError("log in: " + d.web.URL + "/nacos" + loginPathV3 + " answers 403 Forbidden: go away")
 	})
-	if s := r.state(); s != registry.Connecting || len(p.seen()) != 0 {
-		t.Errorf("state %v, %d pushes", s, len(p.seen()))
+	if s := r.State(); s != registry.Connecting || len(p.All()) != 0 {
+		t.Errorf("state %v, %d pushes", s, len(p.All()))
 	}
 	d.with(func() { d.status = http.StatusOK })
-	p.until("an answer when the password is right", has())
+	p.Until("an answer when the password is right", registrytest.Has())
 }
 
 func TestReadToken(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 func short(c *Config, _ *registry.Options) {
@@ -32,15 +33,14 @@ func TestServerThatIsStarting(t *testing.T) {
 		}
 	})
 	r := f.rig()
-	p := r.watch(registry.App("a"))
-	p.until("an answer", has())
-	if !r.sawError("Server is starting") {
+	p := r.Watch(registry.App("a"))
+	p.Until("an answer", registrytest.Has())
+	if !r.SawError("Server is starting") {
 		t.Error("it was not said why there is no connection")
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if i := slices.Index(r.states, registry.Live); i < 1 || slices.Contains(r.states[:i], registry.Stale) {
-		t.Errorf("states %v: connecting until the first connection", r.states)
+	states := r.States()
+	if i := slices.Index(states, registry.Live); i < 1 || slices.Contains(states[:i], registry.Stale) {
+		t.Errorf("states %v: connecting until the first connection", states)
 	}
 }
 
@@ -70,18 +70,18 @@ func TestServerThatHangs(t *testing.T) {
 				}
 			})
 			r := f.rig(short, func(c *Config, _ *registry.Options) { c.Addresses = []string{address} })
-			p := r.watch(registry.App("a"))
-			within(t, "an error", func() bool { return r.sawError("deadline exceeded") })
-			if s := r.state(); s != registry.Connecting {
+			p := r.Watch(registry.App("a"))
+			registrytest.Within(t, "an error", func() bool { return r.SawError("deadline exceeded") })
+			if s := r.State(); s != registry.Connecting {
 				t.Errorf("the state is %v", s)
 			}
 			hangs.Store(false)
 			close(block)
 			if kind != "socket" {
-				p.until("an answer", has())
+				p.Until("an answer", registrytest.Has())
 			}
 			began := time.Now()
-			r.stop()
+			r.Stop()
 			if d := time.Since(began); d > 2*time.Second {
 				t.Errorf("it took %v to stop", d)
 			}
@@ -101,9 +101,9 @@ func TestServerThatNeverAcknowledges(t *testing.T) {
 		}
 	})
 	r := f.rig(short)
-	within(t, "the error", func() bool { return r.sawError("set up connection to " + f.address) })
+	registrytest.Within(t, "the error", func() bool { return r.SawError("set up connection to " + f.address) })
 	f.with(func() { f.answer = nil })
-	r.await(registry.Live)
+	r.Await(registry.Live)
 }
 
 func TestMissedHealthChecks(t *testing.T) {
@@ -120,15 +120,15 @@ func TestMissedHealthChecks(t *testing.T) {
 		}
 	})
 	r := f.rig(short)
-	r.watch(registry.App("a")).until("an answer", has())
+	r.Watch(registry.App("a")).Until("an answer", registrytest.Has())
 	hang.Store(1)
-	within(t, "health checks after the missed one", func() bool { return hang.Load() < -3 })
-	if s := r.state(); s != registry.Live {
+	registrytest.Within(t, "health checks after the missed one", func() bool { return hang.Load() < -3 })
+	if s := r.State(); s != registry.Live {
 		t.Errorf("after one that was missed the state is %v", s)
 	}
 	hang.Store(2)
-	r.await(registry.Stale)
-	r.await(registry.Live)
+	r.Await(registry.Stale)
+	r.Await(registry.Live)
 }
 
 func TestForgottenConnectionIsReplaced(t *testing.T) {
@@ -143,9 +143,9 @@ func TestForgottenConnectionIsReplaced(t *testing.T) {
 		}
 	})
 	r := f.rig()
-	r.watch(registry.App("a")).until("an answer", has())
+	r.Watch(registry.App("a")).Until("an answer", registrytest.Has())
 	forgotten.Store(true)
-	r.watch(registry.App("b")).until("an answer over a new connection", has())
+	r.Watch(registry.App("b")).Until("an answer over a new connection", registrytest.Has())
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.streams) != 2 {
@@ -171,22 +171,22 @@ func TestSeventyThousandInstances(t *testing.T) {
 	f.with(func() {
 		f.answer = func(kind string, _ map[string]any) (any, bool) { return json.RawMessage(big), kind == typeSubscribe }
 	})
-	r := f.rig(func(c *Config, _ *registry.Options) { c.Timeouts.Request = deadline })
-	p := r.watch(registry.App("big"))
-	p.until("all of them but one", func(s registry.Snapshot) bool { return len(s.Instances) == many-1 && s.SkippedCount == 1 })
+	r := f.rig(func(c *Config, _ *registry.Options) { c.Timeouts.Request = registrytest.Deadline })
+	p := r.Watch(registry.App("big"))
+	p.Until("all of them but one", func(s registry.Snapshot) bool { return len(s.Instances) == many-1 && s.SkippedCount == 1 })
 }
 
 func TestRunEnds(t *testing.T) {
 	f := startFake(t)
 	r := f.rig()
-	r.await(registry.Live)
+	r.Await(registry.Live)
 	if err := r.reg.Run(t.Context()); !errors.Is(err, errRunning) {
 		t.Errorf("a second Run: %v", err)
 	}
-	p := r.watch(registry.App("a"))
-	p.until("an answer", has())
-	r.stop()
-	p.stop() // a watch ends with its own context, whether or not there is a Run
+	p := r.Watch(registry.App("a"))
+	p.Until("an answer", registrytest.Has())
+	r.Stop()
+	p.Stop() // a watch ends with its own context, whether or not there is a Run
 
 	// With its context already ended, it does nothing.
 	c := Default()
@@ -207,17 +207,18 @@ func TestWatchBeforeRun(t *testing.T) {
 	f.with(func() { f.services["DEFAULT_GROUP@@a"] = []any{aHost("10.0.0.1")} })
 	c := Default()
 	c.Addresses, c.GRPCPortOffset = []string{f.address}, 0
-	r := &rig{t: t, config: c}
-	r.reg = newClient(c, registry.Options{Logger: quietLogger(), Report: r.note})
-	p, gone := r.watch(registry.App("a")), r.watch(registry.App("b"))
-	within(t, "both to wait", func() bool {
+	r := &rig{Rig: registrytest.New(t), config: c}
+	r.reg = newClient(c, registry.Options{Logger: quietLogger(), Report: r.Report})
+	r.Use(r.reg)
+	p, gone := r.Watch(registry.App("a")), r.Watch(registry.App("b"))
+	registrytest.Within(t, "both to wait", func() bool {
 		r.reg.mu.Lock()
 		defer r.reg.mu.Unlock()
 		return len(r.reg.services) == 2
 	})
-	gone.stop()
-	r.background(r.reg.Run)
-	p.until("the instance", has("10.0.0.1:80"))
+	gone.Stop()
+	r.Background(r.reg.Run)
+	p.Until("the instance", registrytest.Has("10.0.0.1:80"))
 	if n := f.count(typeSubscribe + " b"); n != 0 {
 		t.Errorf("%d subscriptions of what nobody watches", n)
 	}
@@ -238,11 +239,11 @@ func TestEntryThatChangesAllTheTime(t *testing.T) {
 		}
 	})
 	r := f.rig()
-	p := r.watch(registry.DubboService("I", "", ""))
-	within(t, "the error", func() bool { return r.sawError("configuration mapping/I: it changes faster than it can be read") })
-	p.until("a state all the same", has())
+	p := r.Watch(registry.DubboService("I", "", ""))
+	registrytest.Within(t, "the error", func() bool { return r.SawError("configuration mapping/I: it changes faster than it can be read") })
+	p.Until("a state all the same", registrytest.Has())
 	version.Store(-1)
-	within(t, "calm", func() bool {
+	registrytest.Within(t, "calm", func() bool {
 		r.reg.mu.Lock()
 		defer r.reg.mu.Unlock()
 		e := r.reg.configs[configKey{mappingGroup, "I"}]

@@ -2,13 +2,13 @@ package nacos
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
 
 // Dubbo's layout in Nacos (Dubbo 2.7, 3.x and dubbo-go): each interface, version and group is a service of its own named
@@ -49,7 +49,7 @@ func serviceName(group, name string) (registry.ServiceName, bool) {
 
 // dubbo is the state of a Dubbo service: what is registered for the interface, and what applications export.
 func (c *client) dubbo(sc *scope, name registry.ServiceName) (registry.Snapshot, bool) {
-	b := dubboBuilder{client: c, scope: sc, snapshot: registry.Snapshot{Service: name}, ready: true, seen: map[string]struct{}{}}
+	b := dubboBuilder{client: c, scope: sc, snapshot: registry.Snapshot{Service: name}, ready: true, seen: map[dubbo.Identity]struct{}{}}
 	for _, group := range c.config.Groups {
 		for _, service := range b.registered(group) {
 			b.byInterface(group, service)
@@ -66,7 +66,7 @@ type dubboBuilder struct {
 	scope    *scope
 	snapshot registry.Snapshot
 	ready    bool
-	seen     map[string]struct{}
+	seen     map[dubbo.Identity]struct{}
 }
 
 // registered are the names of the interface's services in one of Nacos's groups.
@@ -110,7 +110,7 @@ func (b *dubboBuilder) byInterface(group, service string) {
 			i.Path = path
 		}
 		i.Weight = dubboWeight(h, m["weight"])
-		i.Disabled = i.Disabled || disabled(m)
+		i.Disabled = i.Disabled || dubbo.Disabled(dubbo.In(m))
 		b.add(h.name(), i)
 	}
 }
@@ -125,14 +125,7 @@ func (b *dubboBuilder) applications() []string {
 // mapping are the applications that say they export an interface. It is no sign of life: nobody ever takes it back.
 func (sc *scope) mapping(iface string) ([]string, bool) {
 	content, known := sc.config(mappingGroup, iface)
-	var apps []string
-	for app := range strings.SplitSeq(content, ",") {
-		if app = strings.TrimSpace(app); checkName(app) == nil {
-			apps = append(apps, app)
-		}
-	}
-	slices.Sort(apps)
-	return slices.Compact(apps), known
+	return dubbo.Applications(content, nil, checkName), known
 }
 
 // byApplication adds what the instances of one application export.
@@ -142,21 +135,21 @@ func (b *dubboBuilder) byApplication(app string) {
 		all = append(all, b.hosts(group, app)...)
 	}
 	nodes := make([]appNode, 0, len(all))
-	sources := map[revisionKey][]metadataSource{}
+	sources := map[revisionKey][]dubbo.Source{}
 	for n := range all {
 		node, err := readAppNode(app, &all[n])
 		if err != nil {
 			b.snapshot.Skip(all[n].name(), err.Error())
 			continue
 		}
-		if node.revision.id == noRevision {
+		if node.Revision == dubbo.NoRevision {
 			continue // it exports nothing
 		}
 		nodes = append(nodes, node)
-		if node.source.address != "" {
-			sources[node.revision] = append(sources[node.revision], node.source)
+		if node.Source.Address != "" {
+			sources[node.revision] = append(sources[node.revision], node.Source)
 		} else if sources[node.revision] == nil {
-			sources[node.revision] = []metadataSource{}
+			sources[node.revision] = []dubbo.Source{}
 		}
 	}
 	for n := range nodes {
@@ -168,45 +161,25 @@ func (b *dubboBuilder) byApplication(app string) {
 			continue
 		}
 		for e := range exports {
-			b.export(node, &exports[e])
+			if exports[e].Serves(b.snapshot.Service) {
+				b.add(node.host.name(), node.instance(&exports[e]))
+			}
 		}
 	}
 }
 
-func (b *dubboBuilder) export(node *appNode, e *exported) {
-	name := b.snapshot.Service
-	if e.iface != name.Name || !name.Matches(e.group, e.version) {
-		return
-	}
-	if e.protocol != "dubbo" && e.protocol != "tri" {
-		return // exported for others: a rest port beside the Dubbo one is nothing wrong
-	}
-	b.add(node.host.name(), node.instance(e))
-}
-
 // add takes an instance unless it is there already: by default providers register both ways.
 func (b *dubboBuilder) add(entry string, i registry.Instance) {
-	if err := callable(&i); err != nil {
+	if err := dubbo.Callable(&i); err != nil {
 		b.snapshot.Skip(entry, err.Error())
 		return
 	}
-	key := strings.Join([]string{i.Protocol, i.Address(), i.Group, i.Version}, "\x00")
+	key := dubbo.IdentityOf(&i)
 	if _, again := b.seen[key]; again {
 		return
 	}
 	b.seen[key] = struct{}{}
 	b.snapshot.Add(entry, i)
-}
-
-// callable refuses what no Dubbo client can call.
-func callable(i *registry.Instance) error {
-	if i.Protocol != "dubbo" && i.Protocol != "tri" {
-		return fmt.Errorf("protocol %q is not spoken", clip(i.Protocol))
-	}
-	if i.Host == "0.0.0.0" || i.Host == "::" {
-		return fmt.Errorf("host %q is no address of one machine", i.Host)
-	}
-	return nil
 }
 
 // dubboWeight brings Nacos's weight (1 is ordinary) and Dubbo's (100 is ordinary) together: they multiply, but for
@@ -216,7 +189,7 @@ func dubboWeight(h *host, text string) float64 {
 	if err != nil || !(d >= 0 && d <= 1e9) {
 		return h.Weight
 	}
-	golang := strings.HasPrefix(h.Metadata["release"], "dubbo-golang")
+	golang := dubbo.IsGo(h.Metadata["release"])
 	copied := golang && h.Weight == d
 	switch {
 	case golang && d == 0:
@@ -228,10 +201,6 @@ func dubboWeight(h *host, text string) float64 {
 		return d / 100
 	}
 	return h.Weight * d / 100
-}
-
-func disabled(m map[string]string) bool {
-	return strings.EqualFold(m["disabled"], "true") || strings.EqualFold(m["enabled"], "false")
 }
 
 // definition is the definition of a service; nil if there is none, false if not all has been answered yet.

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/dubbo"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -91,10 +93,10 @@ func publish(t *testing.T, group, id, content string) {
 func TestDubboByInterface(t *testing.T) {
 	r := newRig(t, shared(t).Addr())
 	iface := strings.ReplaceAll(uniq(t, "I"), "-", ".")
-	exact, bare := r.watch(registry.DubboService(iface, "g1", "1.0.0")), r.watch(registry.DubboService(iface, "", ""))
-	anyGroup, all := r.watch(registry.DubboService(iface, "*", "1.0.0")), r.watch(registry.DubboService(iface, "*", "*"))
-	exact.until("nothing", has())
-	all.until("nothing", has())
+	exact, bare := r.Watch(registry.DubboService(iface, "g1", "1.0.0")), r.Watch(registry.DubboService(iface, "", ""))
+	anyGroup, all := r.Watch(registry.DubboService(iface, "*", "1.0.0")), r.Watch(registry.DubboService(iface, "*", "*"))
+	exact.Until("nothing", registrytest.Has())
+	all.Until("nothing", registrytest.Has())
 
 	register(t, providersOf(iface, "1.0.0", "g1"), "10.0.0.1", 20880, interfaceMetadata(iface, "g1", "1.0.0", "dubbo"))
 	tri := interfaceMetadata(iface, "g1", "1.0.0", "tri")
@@ -104,7 +106,7 @@ func TestDubboByInterface(t *testing.T) {
 	register(t, providersOf(iface, "", ""), "10.0.0.2", 20880, interfaceMetadata(iface, "", "", "dubbo"))
 	register(t, providersOf(iface, "1.0.0", ""), "10.0.0.3", 20880, interfaceMetadata(iface, "", "1.0.0", "dubbo"))
 
-	got := exact.until("both protocols", func(s registry.Snapshot) bool { return len(s.Instances) == 2 && s.SkippedCount == 1 })
+	got := exact.Until("both protocols", func(s registry.Snapshot) bool { return len(s.Instances) == 2 && s.SkippedCount == 1 })
 	want := []registry.Instance{
 		{Host: "10.0.0.1", Port: 20880, Protocol: "dubbo", Weight: 2, Group: "g1", Version: "1.0.0",
 			Metadata: interfaceMetadata(iface, "g1", "1.0.0", "dubbo")},
@@ -114,14 +116,14 @@ func TestDubboByInterface(t *testing.T) {
 	if d := cmp.Diff(want, got.Instances); d != "" {
 		t.Error(d)
 	}
-	bare.until("the one without group and version", has("dubbo://10.0.0.2:20880"))
-	anyGroup.until("every group", has("dubbo://10.0.0.1:20880", "tri://10.0.0.1:50051", "dubbo://10.0.0.3:20880"))
-	all.until("everything", has("dubbo://10.0.0.1:20880", "tri://10.0.0.1:50051", "dubbo://10.0.0.2:20880", "dubbo://10.0.0.3:20880"))
+	bare.Until("the one without group and version", registrytest.Has("dubbo://10.0.0.2:20880"))
+	anyGroup.Until("every group", registrytest.Has("dubbo://10.0.0.1:20880", "tri://10.0.0.1:50051", "dubbo://10.0.0.3:20880"))
+	all.Until("everything", registrytest.Has("dubbo://10.0.0.1:20880", "tri://10.0.0.1:50051", "dubbo://10.0.0.2:20880", "dubbo://10.0.0.3:20880"))
 	if err := shared(t).Deregister(t.Context(), gone); err != nil {
 		t.Fatal(err)
 	}
-	all.until("one less", has("dubbo://10.0.0.1:20880", "dubbo://10.0.0.2:20880", "dubbo://10.0.0.3:20880"))
-	r.noErrors()
+	all.Until("one less", registrytest.Has("dubbo://10.0.0.1:20880", "dubbo://10.0.0.2:20880", "dubbo://10.0.0.3:20880"))
+	r.NoErrors()
 }
 
 func TestDubboByApplication(t *testing.T) {
@@ -129,14 +131,14 @@ func TestDubboByApplication(t *testing.T) {
 	r := newRig(t, shared(t).Addr(), withFetcher(f))
 	iface := strings.ReplaceAll(uniq(t, "I"), "-", ".")
 	local, remote := uniq(t, "local"), uniq(t, "remote")
-	p := r.watch(registry.DubboService(iface, "g1", "*"))
-	p.until("nothing", has())
+	p := r.Watch(registry.DubboService(iface, "g1", "*"))
+	p.Until("nothing", registrytest.Has())
 
 	endpoints := `[{"port":20880,"protocol":"dubbo"},{"port":50051,"protocol":"tri"}]`
 	publish(t, mappingGroup, iface, remote+", bad name")
 	publish(t, "r1", remote, metadataInfo(remote, "r1", iface))
-	register(t, remote, "10.0.1.1", 20880, map[string]string{metaRevision: "r1", metaStorage: "remote", metaEndpoints: endpoints, "zone": "a"})
-	got := p.until("what the application exports", has("dubbo://10.0.1.1:20880", "tri://10.0.1.1:50051"))
+	register(t, remote, "10.0.1.1", 20880, map[string]string{dubbo.RevisionKey: "r1", dubbo.StorageKey: "remote", dubbo.EndpointsKey: endpoints, "zone": "a"})
+	got := p.Until("what the application exports", registrytest.Has("dubbo://10.0.1.1:20880", "tri://10.0.1.1:50051"))
 	for _, i := range got.Instances {
 		if i.Group != "g1" || i.Version != "1.0.0" || i.Zone != "a" || i.Metadata["application"] != remote {
 			t.Errorf("%+v", i)
@@ -154,24 +156,24 @@ func TestDubboByApplication(t *testing.T) {
 	params := func(port int) string { return fmt.Sprintf(`{"version":"2.0.0","port":"%d","protocol":"tri"}`, port) }
 	for n := 1; n <= 2; n++ {
 		register(t, local, fmt.Sprintf("10.0.2.%d", n), 20880,
-			map[string]string{metaRevision: "r2", metaStorage: "local", metaEndpoints: endpoints, metaParams: params(50051)})
+			map[string]string{dubbo.RevisionKey: "r2", dubbo.StorageKey: "local", dubbo.EndpointsKey: endpoints, dubbo.ParamsKey: params(50051)})
 	}
-	p.until("instances whose metadata is not to be had are named", func(s registry.Snapshot) bool {
+	p.Until("instances whose metadata is not to be had are named", func(s registry.Snapshot) bool {
 		return len(s.Instances) == 2 && s.SkippedCount == 2 && strings.Contains(s.Skipped[0].Reason, "connection refused")
 	})
 	f.set("tri://10.0.2.3:50051", metadataInfo(local, "r2", iface))
 	register(t, local, "10.0.2.3", 20880,
-		map[string]string{metaRevision: "r2", metaStorage: "local", metaEndpoints: endpoints, metaParams: params(50051)})
-	p.until("all of the revision", has(
+		map[string]string{dubbo.RevisionKey: "r2", dubbo.StorageKey: "local", dubbo.EndpointsKey: endpoints, dubbo.ParamsKey: params(50051)})
+	p.Until("all of the revision", registrytest.Has(
 		"dubbo://10.0.1.1:20880", "tri://10.0.1.1:50051", "dubbo://10.0.2.1:20880", "tri://10.0.2.1:50051",
 		"dubbo://10.0.2.2:20880", "tri://10.0.2.2:50051", "dubbo://10.0.2.3:20880", "tri://10.0.2.3:50051"))
 	asked := f.count()
 
 	// What is registered both ways counts once; what exports nothing, or is no Dubbo application, not at all.
 	register(t, providersOf(iface, "1.0.0", "g1"), "10.0.2.1", 20880, interfaceMetadata(iface, "g1", "1.0.0", "dubbo"))
-	register(t, local, "10.0.2.4", 20880, map[string]string{metaRevision: "0"})
+	register(t, local, "10.0.2.4", 20880, map[string]string{dubbo.RevisionKey: "0"})
 	register(t, local, "10.0.2.5", 80, nil)
-	got = p.until("no double", func(s registry.Snapshot) bool {
+	got = p.Until("no double", func(s registry.Snapshot) bool {
 		return len(s.Instances) == 8 && s.SkippedCount == 1 && strings.Contains(s.Skipped[0].Reason, "no instance of a Dubbo application")
 	})
 	for _, i := range got.Instances {
@@ -187,22 +189,22 @@ func TestDubboByApplication(t *testing.T) {
 func TestDefinition(t *testing.T) {
 	r := newRig(t, shared(t).Addr())
 	iface := strings.ReplaceAll(uniq(t, "I"), "-", ".")
-	p := r.watchDefinition(registry.DubboService(iface, "g1", "1.0.0"))
-	p.until("none", func(s string) bool { return s == "" })
+	p := r.WatchDefinition(registry.DubboService(iface, "g1", "1.0.0"))
+	p.Until("none", func(s string) bool { return s == "" })
 	// Dubbo 2.7 writes no mapping: the application is known by its provider.
 	register(t, providersOf(iface, "1.0.0", "g1"), "10.0.0.1", 20880, interfaceMetadata(iface, "g1", "1.0.0", "dubbo"))
 	publish(t, definitionGroup, iface+":1.0.0:g1:provider:jprov", `{"canonicalName":"1"}`)
-	p.until("the provider's", func(s string) bool { return s == `{"canonicalName":"1"}` })
+	p.Until("the provider's", func(s string) bool { return s == `{"canonicalName":"1"}` })
 	publish(t, definitionGroup, iface+":1.0.0:g1:provider:jprov", `{"canonicalName":"2"}`)
-	p.until("its change", func(s string) bool { return s == `{"canonicalName":"2"}` })
+	p.Until("its change", func(s string) bool { return s == `{"canonicalName":"2"}` })
 	publish(t, mappingGroup, iface, "aprov")
 	publish(t, definitionGroup, iface+":1.0.0:g1:provider:aprov", `{"canonicalName":"3"}`)
-	p.until("the first application's", func(s string) bool { return s == `{"canonicalName":"3"}` })
+	p.Until("the first application's", func(s string) bool { return s == `{"canonicalName":"3"}` })
 	if err := shared(t).DeleteConfig(t.Context(), "", definitionGroup, iface+":1.0.0:g1:provider:aprov"); err != nil {
 		t.Fatal(err)
 	}
-	p.until("the next application's", func(s string) bool { return s == `{"canonicalName":"2"}` })
-	r.noErrors()
+	p.Until("the next application's", func(s string) bool { return s == `{"canonicalName":"2"}` })
+	r.NoErrors()
 }
 
 func TestNamesThatCannotBeWatched(t *testing.T) {
@@ -215,27 +217,6 @@ func TestNamesThatCannotBeWatched(t *testing.T) {
 	for _, name := range []registry.ServiceName{registry.App("a"), registry.DubboService("I", "*", ""), registry.DubboService("I", "", "*"), registry.DubboService("", "", "")} {
 		if err := r.reg.WatchDefinition(t.Context(), name, nil); err == nil {
 			t.Errorf("the definition of %+v is watched", name)
-		}
-	}
-}
-
-func TestMetadataSources(t *testing.T) {
-	for _, c := range []struct {
-		metadata map[string]string
-		want     metadataSource
-	}{
-		{map[string]string{metaParams: `{"port":"50051","protocol":"tri"}`}, metadataSource{"tri", "10.0.0.1:50051"}},
-		{map[string]string{metaParams: `{"port":20890}`}, metadataSource{"dubbo", "10.0.0.1:20890"}},
-		{map[string]string{metaParams: `{"dubbo":{"version":"1.0.0","port":"20881"}}`}, metadataSource{"dubbo", "10.0.0.1:20881"}},
-		{map[string]string{metaURLs: `["dubbo://10.9.9.9:20882/org.apache.dubbo.metadata.MetadataService?group=a"]`}, metadataSource{"dubbo", "10.0.0.1:20882"}},
-		{map[string]string{metaURLs: `["tri://h"]`}, metadataSource{}},
-		{map[string]string{metaParams: `{"port":"99999","protocol":"tri"}`}, metadataSource{}},
-		{map[string]string{metaParams: `{"port":"80","protocol":"rest"}`}, metadataSource{}},
-		{map[string]string{metaParams: `}{`, metaURLs: `7`}, metadataSource{}},
-		{nil, metadataSource{}},
-	} {
-		if got := sourceOf(&host{IP: "10.0.0.1", Metadata: c.metadata}); got != c.want {
-			t.Errorf("%v: %+v, want %+v", c.metadata, got, c.want)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -34,8 +35,8 @@ func TestFailover(t *testing.T) {
 	if err := shared(t).Register(t.Context(), i); err != nil {
 		t.Fatal(err)
 	}
-	p := r.watch(registry.App(name))
-	p.until("the instance", has("10.0.0.1:80"))
+	p := r.Watch(registry.App(name))
+	p.Until("the instance", registrytest.Has("10.0.0.1:80"))
 	for round, dead := range []*forwarder{rpc, rpc2, rpc, rpc2} {
 		rpc.refuse(false)
 		rpc2.refuse(false)
@@ -45,7 +46,7 @@ func TestFailover(t *testing.T) {
 		if err := shared(t).Register(t.Context(), i); err != nil {
 			t.Fatal(err)
 		}
-		p.until("the change over the other", func(s registry.Snapshot) bool {
+		p.Until("the change over the other", func(s registry.Snapshot) bool {
 			for _, got := range s.Instances {
 				if got.Host == i.IP {
 					return true
@@ -55,7 +56,7 @@ func TestFailover(t *testing.T) {
 		})
 		t.Logf("seen %v after one of two was lost", time.Since(began))
 	}
-	for n, s := range p.seen() {
+	for n, s := range p.All() {
 		if n > 0 && len(s.Instances) == 0 {
 			t.Errorf("push %d is empty", n)
 		}
@@ -70,18 +71,18 @@ func TestServerSendsUsAway(t *testing.T) {
 	if err := shared(t).Register(t.Context(), testbed.Instance{Service: name, IP: "10.0.0.1", Port: 80}); err != nil {
 		t.Fatal(err)
 	}
-	p := r.watch(registry.App(name))
-	p.until("the instance", has("10.0.0.1:80"))
+	p := r.Watch(registry.App(name))
+	p.Until("the instance", registrytest.Has("10.0.0.1:80"))
 	for _, to := range []string{"", "192.0.2.1:8848"} {
-		n := len(p.seen())
+		n := len(p.All())
 		if err := shared(t).ResetConnections(t.Context(), to); err != nil {
 			t.Fatal(err)
 		}
-		within(t, "a confirmation over another connection", func() bool { return len(p.seen()) > n })
-		if !r.sawError(errReset.Error() + map[bool]string{true: ", to " + to}[to != ""]) {
+		registrytest.Within(t, "a confirmation over another connection", func() bool { return len(p.All()) > n })
+		if !r.SawError(errReset.Error() + map[bool]string{true: ", to " + to}[to != ""]) {
 			t.Errorf("it was not said that the server sent us to %q", to)
 		}
-		for _, s := range p.seen()[n:] {
+		for _, s := range p.All()[n:] {
 			if len(s.Instances) != 1 {
 				t.Errorf("pushed %+v", s)
 			}
@@ -110,13 +111,13 @@ func TestNameMoves(t *testing.T) {
 	r := newRig(t, "", behind, func(c *Config, _ *registry.Options) {
 		c.Addresses = []string{net.JoinHostPort("nacos.moving.test", strconv.Itoa(web.port()))}
 	})
-	stop = r.stop
-	p := r.watch(registry.App(uniq(t, "svc")))
-	p.until("an answer", has())
-	n := len(p.seen())
+	stop = r.Stop
+	p := r.Watch(registry.App(uniq(t, "svc")))
+	p.Until("an answer", registrytest.Has())
+	n := len(p.All())
 	point("127.0.0.3")
 	rpc.refuse(true)
-	within(t, "a confirmation from the new address", func() bool { return len(p.seen()) > n })
+	registrytest.Within(t, "a confirmation from the new address", func() bool { return len(p.All()) > n })
 }
 
 // serveDNS answers every question about an address with the one of now.
@@ -164,12 +165,12 @@ func TestSlowConnection(t *testing.T) {
 	rpc.latency.Store(int64(300 * time.Millisecond))
 	r := newRig(t, "", behind)
 	name := uniq(t, "svc")
-	p := r.watch(registry.App(name))
-	p.until("an answer", has())
+	p := r.Watch(registry.App(name))
+	p.Until("an answer", registrytest.Has())
 	producer := startSDK(t, shared(t).Addr())
 	producer.do(sdkRequest{Op: "register", Service: name, IP: "10.0.0.1", Port: 80, Weight: 0.5, Metadata: map[string]string{"version": "2"}})
 	began := time.Now()
-	got := p.until("the instance", has("10.0.0.1:80"))
+	got := p.Until("the instance", registrytest.Has("10.0.0.1:80"))
 	if d := time.Since(began); d > 3*time.Second {
 		t.Errorf("seen after %v", d)
 	}
@@ -178,6 +179,6 @@ func TestSlowConnection(t *testing.T) {
 	}
 	time.Sleep(r.config.Timeouts.KeepAlive + time.Second) // a health check or two
 	producer.kill()
-	p.until("it to be gone with its producer", has())
-	r.noErrors()
+	p.Until("it to be gone with its producer", registrytest.Has())
+	r.NoErrors()
 }

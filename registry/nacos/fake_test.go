@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // fake speaks Nacos's wire, for what a real server cannot be brought to do: older versions, lost and late messages,
@@ -79,7 +80,7 @@ func (f *fake) restart(between func()) {
 	f.server.Stop()
 	between()
 	var l net.Listener
-	within(f.t, "the address", func() (ok bool) {
+	registrytest.Within(f.t, "the address", func() (ok bool) {
 		var err error
 		l, err = net.Listen("tcp", f.address)
 		return err == nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -20,7 +21,7 @@ func TestFlappingConnection(t *testing.T) {
 	_, rpc, behind := front(t, shared(t).Addr(), nil)
 	r := newRig(t, "", behind, func(c *Config, _ *registry.Options) { c.ListInterval = 300 * time.Millisecond })
 	name, doomed := uniq(t, "svc"), uniq(t, "doomed")
-	p, set := r.watch(registry.App(name)), r.watchServices()
+	p, set := r.Watch(registry.App(name)), r.WatchServices()
 	i := testbed.Instance{Service: name, IP: "10.0.0.1", Port: 80}
 	d := testbed.Instance{Service: doomed, IP: "10.0.0.1", Port: 80}
 	for _, i := range []testbed.Instance{i, d} {
@@ -28,18 +29,18 @@ func TestFlappingConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p.until("the instance", has("10.0.0.1:80"))
-	set.until("both names", lists(inDefault(name), inDefault(doomed)))
-	first := len(p.seen()) - 1
+	p.Until("the instance", registrytest.Has("10.0.0.1:80"))
+	set.Until("both names", lists(inDefault(name), inDefault(doomed)))
+	first := len(p.All()) - 1
 	for n := range 20 {
 		rpc.cut()
 		time.Sleep(time.Duration(n%5) * 20 * time.Millisecond) // some cuts hit a connection that is being made
 	}
-	n := len(p.seen())
-	within(t, "a confirmation", func() bool { return len(p.seen()) > n || r.state() == registry.Live })
+	n := len(p.All())
+	registrytest.Within(t, "a confirmation", func() bool { return len(p.All()) > n || r.State() == registry.Live })
 
 	rpc.refuse(true)
-	r.await(registry.Stale)
+	r.Await(registry.Stale)
 	i2 := i
 	i2.IP = "10.0.0.2"
 	fresh := testbed.Instance{Service: uniq(t, "fresh"), IP: "10.0.0.9", Port: 80}
@@ -54,15 +55,15 @@ func TestFlappingConnection(t *testing.T) {
 		}
 	}
 	// The server lets nobody delete a service until its last instance is out of every index.
-	within(t, "the service to be deleted", func() bool { return shared(t).DeleteService(t.Context(), "", doomed) == nil })
+	registrytest.Within(t, "the service to be deleted", func() bool { return shared(t).DeleteService(t.Context(), "", doomed) == nil })
 	rpc.refuse(false)
 	began := time.Now()
-	p.until("what was added and what was removed", has("10.0.0.2:80"))
-	set.until("the new name, without the deleted one", func(s registry.ServiceSet) bool {
+	p.Until("what was added and what was removed", registrytest.Has("10.0.0.2:80"))
+	set.Until("the new name, without the deleted one", func(s registry.ServiceSet) bool {
 		return lists(inDefault(name), inDefault(fresh.Service))(s) && !lists(inDefault(doomed))(s)
 	})
 	t.Logf("right again after %v", time.Since(began))
-	for n, s := range p.seen()[first:] {
+	for n, s := range p.All()[first:] {
 		if len(s.Instances) == 0 {
 			t.Errorf("push %d is empty", n)
 		}
@@ -103,7 +104,7 @@ func TestCancelledAtAnyMoment(t *testing.T) {
 		}
 		cancel()
 	}
-	within(t, "the descriptors to be closed", func() bool { return descriptors(t) <= before })
+	registrytest.Within(t, "the descriptors to be closed", func() bool { return descriptors(t) <= before })
 }
 
 func descriptors(t *testing.T) int {
@@ -128,23 +129,23 @@ func TestSlowConsumer(t *testing.T) {
 	var once sync.Once
 	var newest atomic.Pointer[registry.Snapshot]
 	var pushes atomic.Int32
-	r.background(func(ctx context.Context) error {
+	r.Background(func(ctx context.Context) error {
 		return r.reg.Watch(ctx, registry.App("slow"), func(s registry.Snapshot) {
 			pushes.Add(1)
 			newest.Store(&s)
 			once.Do(func() { close(entered); <-release })
 		})
 	})
-	quick := r.watch(registry.App("quick"))
+	quick := r.Watch(registry.App("quick"))
 	<-entered
-	quick.until("an answer", has())
+	quick.Until("an answer", registrytest.Has())
 	const many = 200
 	for n := range many {
 		f.pushService("slow", aHost(fmt.Sprintf("10.0.1.%d", n)))
 	}
 	f.pushService("quick", aHost("10.0.0.7"))
-	quick.until("its push", has("10.0.0.7:80"))
-	within(t, "every push to be acknowledged", func() bool {
+	quick.Until("its push", registrytest.Has("10.0.0.7:80"))
+	registrytest.Within(t, "every push to be acknowledged", func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		n := 0
@@ -156,7 +157,7 @@ func TestSlowConsumer(t *testing.T) {
 		return n == many+1
 	})
 	close(release)
-	within(t, "the newest state", func() bool { return has(fmt.Sprintf("10.0.1.%d:80", many-1))(*newest.Load()) })
+	registrytest.Within(t, "the newest state", func() bool { return registrytest.Has(fmt.Sprintf("10.0.1.%d:80", many-1))(*newest.Load()) })
 	if n := pushes.Load(); n > 3 {
 		t.Errorf("%d pushes of states that were old already", n)
 	}
@@ -167,25 +168,25 @@ func TestNoLeader(t *testing.T) {
 	f := startFake(t)
 	f.with(func() { f.services["DEFAULT_GROUP@@a"] = []any{aHost("10.0.0.1")} })
 	r := f.rig()
-	p, set := r.watch(registry.App("a")), r.watchServices()
-	p.until("the instance", has("10.0.0.1:80"))
-	set.until("the list", func(s registry.ServiceSet) bool { return len(s.Services) == 1 })
-	n, m := len(p.seen()), len(set.seen())
+	p, set := r.Watch(registry.App("a")), r.WatchServices()
+	p.Until("the instance", registrytest.Has("10.0.0.1:80"))
+	set.Until("the list", func(s registry.ServiceSet) bool { return len(s.Services) == 1 })
+	n, m := len(p.All()), len(set.All())
 	f.with(func() {
 		f.answer = func(kind string, _ map[string]any) (any, bool) {
 			return refused(500, "The Raft Group [naming_instance_metadata] did not find the Leader node;caused: ..."), kind == typeSubscribe || kind == typeServiceList
 		}
 	})
 	f.restart(func() {})
-	within(t, "the errors", func() bool {
-		return r.sawError("service DEFAULT_GROUP@@a: SubscribeServiceRequest refused: 500 The Raft Group") && r.sawError("service list of group")
+	registrytest.Within(t, "the errors", func() bool {
+		return r.SawError("service DEFAULT_GROUP@@a: SubscribeServiceRequest refused: 500 The Raft Group") && r.SawError("service list of group")
 	})
-	if len(p.seen()) != n || len(set.seen()) != m {
+	if len(p.All()) != n || len(set.All()) != m {
 		t.Error("a refusal was pushed as a state")
 	}
 	f.with(func() { f.answer = nil })
-	within(t, "both to be confirmed", func() bool { return len(p.seen()) > n && len(set.seen()) > m })
-	p.until("the instance", has("10.0.0.1:80"))
+	registrytest.Within(t, "both to be confirmed", func() bool { return len(p.All()) > n && len(set.All()) > m })
+	p.Until("the instance", registrytest.Has("10.0.0.1:80"))
 }
 
 // TestHalfPushedList: a server whose limit is reached later pushes no more, and says nothing.
@@ -193,11 +194,11 @@ func TestHalfPushedList(t *testing.T) {
 	f := startFake(t)
 	f.with(func() { f.services["DEFAULT_GROUP@@a"] = nil })
 	r := f.rig(func(c *Config, _ *registry.Options) { c.ListInterval = 100 * time.Millisecond })
-	set := r.watchServices()
-	set.until("the list", lists(inDefault("a")))
+	set := r.WatchServices()
+	set.Until("the list", lists(inDefault("a")))
 	f.with(func() { f.services["DEFAULT_GROUP@@b"] = nil }) // pushed by nobody
-	set.until("what the control found", lists(inDefault("b")))
-	within(t, "the pushes to be given up", func() bool {
+	set.Until("what the control found", lists(inDefault("b")))
+	registrytest.Within(t, "the pushes to be given up", func() bool {
 		r.reg.mu.Lock()
 		defer r.reg.mu.Unlock()
 		l := r.reg.lists["DEFAULT_GROUP"]
@@ -205,21 +206,21 @@ func TestHalfPushedList(t *testing.T) {
 	})
 	n := f.count(typeServiceList)
 	f.with(func() { f.services["DEFAULT_GROUP@@c"] = nil })
-	set.until("the next one", lists(inDefault("c")))
+	set.Until("the next one", lists(inDefault("c")))
 	if n = f.count(typeServiceList) - n; n > 4 {
 		t.Errorf("found only by listing %d", n)
 	}
-	r.noErrors()
+	r.NoErrors()
 }
 
 func TestWrongAddresses(t *testing.T) {
 	bad := newRig(t, "no-such-host.invalid")
-	within(t, "the error", func() bool {
-		return bad.sawError("no-such-host.invalid") && bad.sawError("check the names in addresses")
+	registrytest.Within(t, "the error", func() bool {
+		return bad.SawError("no-such-host.invalid") && bad.SawError("check the names in addresses")
 	})
 	dead := newRig(t, "127.0.0.1:1")
-	within(t, "the error", func() bool {
-		return dead.sawError("127.0.0.1:1001") && dead.sawError("is its gRPC port the HTTP port +1000 (grpcPortOffset)?")
+	registrytest.Within(t, "the error", func() bool {
+		return dead.SawError("127.0.0.1:1001") && dead.SawError("is its gRPC port the HTTP port +1000 (grpcPortOffset)?")
 	})
 }
 
@@ -232,6 +233,6 @@ func TestIPv6Server(t *testing.T) {
 	f := startFake(t)
 	six := forwardAt(t, "[::1]:0", f.address, nil)
 	r := f.rig(func(c *Config, _ *registry.Options) { c.Addresses = []string{six.listener.Addr().String()} })
-	r.watch(registry.App("a")).until("an answer", has())
-	r.noErrors()
+	r.Watch(registry.App("a")).Until("an answer", registrytest.Has())
+	r.NoErrors()
 }

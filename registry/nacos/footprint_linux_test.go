@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // TestNoPortAndNoFile: Nacos's own Go client opens a UDP port that takes instances from anybody, and keeps caches and
@@ -23,15 +24,15 @@ func TestNoPortAndNoFile(t *testing.T) {
 	before := openFiles(t)
 	r := newRig(t, shared(t).Addr(), func(c *Config, _ *registry.Options) { c.Username, c.Password = "nacos", "x" })
 	// One registry that gets no further than the login, for its HTTP, and one that does everything else.
-	within(t, "the login to fail", func() bool { return r.sawError("log in") })
+	registrytest.Within(t, "the login to fail", func() bool { return r.SawError("log in") })
 	q := newRig(t, shared(t).Addr())
-	q.watch(registry.App(uniq(t, "svc"))).until("an answer", has())
-	q.watch(registry.DubboService("I", "*", "*")).until("an answer", has())
-	q.watchServices().until("a list", func(registry.ServiceSet) bool { return true })
-	q.watchDefinition(registry.DubboService("I", "", "")).until("an answer", func(string) bool { return true })
+	q.Watch(registry.App(uniq(t, "svc"))).Until("an answer", registrytest.Has())
+	q.Watch(registry.DubboService("I", "*", "*")).Until("an answer", registrytest.Has())
+	q.WatchServices().Until("a list", func(registry.ServiceSet) bool { return true })
+	q.WatchDefinition(registry.DubboService("I", "", "")).Until("an answer", func(string) bool { return true })
 
 	gateway := q.register(registry.App(uniq(t, "gw")), registry.Instance{Host: "10.0.0.1", Port: 80, Weight: 1})
-	within(t, "the registration", func() bool { return gateway.accepted() == 1 })
+	registrytest.Within(t, "the registration", func() bool { return gateway.accepted() == 1 })
 
 	udp := udpSockets(t)
 	tcp := 0

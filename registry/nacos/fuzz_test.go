@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
 
 const pushedService = `{"headers":{},"requestId":"8","serviceInfo":{"name":"svc","groupName":"DEFAULT_GROUP","clusters":"","cacheMillis":10000,"hosts":[` +
@@ -61,7 +62,7 @@ func checkHosts(t *testing.T, s *serviceInfo) {
 	for i := range h.list {
 		snapshot.Add(h.list[i].name(), h.list[i].plain())
 		if node, err := readAppNode("app", &h.list[i]); err == nil {
-			e := exported{iface: "i", protocol: "dubbo"}
+			e := dubbo.Exported{Protocol: "dubbo"}
 			snapshot.Add(h.list[i].name(), node.instance(&e))
 		}
 		if w := dubboWeight(&h.list[i], h.list[i].Metadata["weight"]); w != w {
@@ -73,24 +74,6 @@ func checkHosts(t *testing.T, s *serviceInfo) {
 			t.Error(err)
 		}
 	}
-}
-
-// FuzzMetadataInfo reads what applications say they export.
-func FuzzMetadataInfo(f *testing.F) {
-	f.Add([]byte(metadataInfo("app", "r", "a.B")))
-	f.Add([]byte(`{"services":{"a:tri":{"name":"a","port":{}}}}`))
-	f.Add([]byte(`{"services":[]}`))
-	f.Fuzz(func(t *testing.T, document []byte) {
-		all, err := readMetadataInfo(document)
-		if err != nil && json.Valid(document) && len(all) > 0 {
-			t.Error("services with an error")
-		}
-		for _, e := range all {
-			if e.iface == "" {
-				t.Error("a service without a name")
-			}
-		}
-	})
 }
 
 // BenchmarkPush is what one push of a service costs until its snapshot is ready.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -22,9 +23,9 @@ func TestJavaDubbo(t *testing.T) {
 	}
 	r := newRig(t, shared(t).Addr())
 	const iface = "com.example.UserService"
-	grouped, bare := r.watch(registry.DubboService(iface, "g1", "1.0.0")), r.watch(registry.DubboService(iface, "", ""))
-	all := r.watch(registry.DubboService(iface, "*", "*"))
-	definition := r.watchDefinition(registry.DubboService(iface, "g1", "1.0.0"))
+	grouped, bare := r.Watch(registry.DubboService(iface, "g1", "1.0.0")), r.Watch(registry.DubboService(iface, "", ""))
+	all := r.Watch(registry.DubboService(iface, "*", "*"))
+	definition := r.WatchDefinition(registry.DubboService(iface, "g1", "1.0.0"))
 
 	running := map[string]*testbed.Provider{}
 	var mu sync.Mutex
@@ -45,22 +46,22 @@ func TestJavaDubbo(t *testing.T) {
 		return protocol + "://" + strings.Replace(running[name].AddrOf(protocol), "127.0.0.1", "localhost", 1) // registered as "localhost."
 	}
 	want := []string{at("both", "dubbo"), at("both", "tri"), at("old", "dubbo"), at("instance", "dubbo")}
-	got := grouped.until("every provider, once", has(want...))
+	got := grouped.Until("every provider, once", registrytest.Has(want...))
 	for _, i := range got.Instances {
 		if i.Group != "g1" || i.Version != "1.0.0" || i.Path != "" || i.Weight != 1 || i.Metadata["application"] == "" {
 			t.Errorf("%+v", i)
 		}
 	}
-	bare.until("every provider without group and version", has(want...))
-	all.until("both of each", func(s registry.Snapshot) bool { return len(s.Instances) == 2*len(want) })
-	definition.until("a definition", func(s string) bool {
+	bare.Until("every provider without group and version", registrytest.Has(want...))
+	all.Until("both of each", func(s registry.Snapshot) bool { return len(s.Instances) == 2*len(want) })
+	definition.Until("a definition", func(s string) bool {
 		return strings.Contains(s, `"canonicalName":"`+iface+`"`) && strings.Contains(s, `"methods":[`)
 	})
 
 	if err := running["old"].Stop(); err != nil {
 		t.Error(err)
 	}
-	grouped.until("one less", has(want[0], want[1], want[3]))
+	grouped.Until("one less", registrytest.Has(want[0], want[1], want[3]))
 	running["instance"].Kill() // the server notices that the connection is gone
-	grouped.until("two less", has(want[0], want[1]))
+	grouped.Until("two less", registrytest.Has(want[0], want[1]))
 }

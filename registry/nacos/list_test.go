@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // TestNewNameByListing: where names are not pushed, a new one is there within 3 s by default.
@@ -13,11 +14,11 @@ func TestNewNameByListing(t *testing.T) {
 	f := startFake(t)
 	f.with(func() { f.fuzzy = false; f.services["DEFAULT_GROUP@@a"] = nil })
 	r := f.rig(func(c *Config, _ *registry.Options) { c.ListInterval = Default().ListInterval })
-	set := r.watchServices()
-	set.until("the list", lists(inDefault("a")))
+	set := r.WatchServices()
+	set.Until("the list", lists(inDefault("a")))
 	began := time.Now()
 	f.with(func() { f.services["DEFAULT_GROUP@@b"] = nil })
-	set.until("the new name", lists(inDefault("b")))
+	set.Until("the new name", lists(inDefault("b")))
 	if d := time.Since(began); d > 3*time.Second {
 		t.Errorf("listed after %v", d)
 	}
@@ -34,18 +35,18 @@ func TestHostileNames(t *testing.T) {
 		}
 	})
 	r := f.rig()
-	set := r.watchServices()
-	set.until("the good ones alone", func(s registry.ServiceSet) bool { return len(s.Services) == len(good) })
+	set := r.WatchServices()
+	set.Until("the good ones alone", func(s registry.ServiceSet) bool { return len(s.Services) == len(good) })
 	for _, name := range good {
-		set.until(name, lists(inDefault(name)))
-		r.watch(registry.App(name)).until("the instance of "+name, has("10.0.0.1:80"))
+		set.Until(name, lists(inDefault(name)))
+		r.Watch(registry.App(name)).Until("the instance of "+name, registrytest.Has("10.0.0.1:80"))
 	}
 	for _, name := range bad {
 		f.push(typeFuzzyChange, map[string]any{"requestId": "1", "serviceKey": "public@@DEFAULT_GROUP@@" + name, "changedType": changeAdd})
 	}
 	f.push(typeFuzzyChange, map[string]any{"requestId": "1", "serviceKey": "public@@DEFAULT_GROUP@@last", "changedType": changeAdd})
-	set.until("nothing but the last", func(s registry.ServiceSet) bool {
+	set.Until("nothing but the last", func(s registry.ServiceSet) bool {
 		return len(s.Services) == len(good)+1 && lists(inDefault("last"))(s)
 	})
-	r.noErrors()
+	r.NoErrors()
 }

@@ -3,30 +3,13 @@ package nacos
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"net"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/dubbo"
 )
-
-// What an application's instances say of themselves.
-const (
-	metaRevision    = "dubbo.metadata.revision"
-	metaOldRevision = "dubbo.exported-services.revision"
-	metaStorage     = "dubbo.metadata.storage-type"
-	metaEndpoints   = "dubbo.endpoints"
-	metaParams      = "dubbo.metadata-service.url-params"
-	metaURLs        = "dubbo.metadata-service.urls"
-)
-
-// noRevision is the revision of an application that exports nothing.
-const noRevision = "0"
 
 // revisionKey names what an application exports at one revision, which never changes.
 type revisionKey struct {
@@ -36,158 +19,32 @@ type revisionKey struct {
 
 var errNoMetadata = errors.New("metadata: not in the configuration centre, and no instance says where to ask")
 
-// metadataSource is where an instance's MetadataService answers.
-type metadataSource struct{ protocol, address string }
-
 // appNode is one instance of an application.
 type appNode struct {
+	*dubbo.Node
 	host     *host
 	revision revisionKey
-	source   metadataSource
-	ports    map[string]int
 }
 
 // readAppNode reads an instance's metadata.
 func readAppNode(app string, h *host) (appNode, error) {
-	m := h.Metadata
-	n := appNode{host: h, ports: map[string]int{}}
-	n.revision = revisionKey{app: app, id: cmp.Or(m[metaRevision], m[metaOldRevision])}
-	if m[metaEndpoints] == "" && m[metaParams] == "" && m[metaURLs] == "" && n.revision.id == "" {
-		return n, errors.New("it is no instance of a Dubbo application")
+	if !dubbo.IsNode(h.Metadata) {
+		return appNode{}, errors.New("it is no instance of a Dubbo application")
 	}
-	var endpoints []struct {
-		Port     number `json:"port"`
-		Protocol string `json:"protocol"`
-	}
-	if text := m[metaEndpoints]; text != "" {
-		if err := json.Unmarshal([]byte(text), &endpoints); err != nil {
-			return n, fmt.Errorf("%s: %w", metaEndpoints, err)
-		}
-	}
-	for _, e := range endpoints {
-		n.ports[e.Protocol] = int(e.Port)
-	}
-	if m[metaStorage] != "remote" {
-		n.source = sourceOf(h)
-	}
-	if n.revision.id == "" {
-		n.revision.only = n.source.address
+	n := appNode{Node: dubbo.ReadNode(dubbo.Unbracket(h.IP), h.Port, h.Metadata), host: h}
+	n.revision = revisionKey{app: app, id: n.Revision}
+	if n.Revision == "" {
+		n.revision.only = n.Source.Address
 	}
 	return n, nil
 }
 
-// sourceOf reads the three ways in which applications say where their MetadataService is: parameters (3.x), parameters by
-// protocol (2.7), URLs (Spring Cloud Alibaba).
-func sourceOf(h *host) metadataSource {
-	var flat struct {
-		Protocol string `json:"protocol"`
-		Port     number `json:"port"`
-	}
-	var nested map[string]struct {
-		Port number `json:"port"`
-	}
-	var urls []string
-	text := []byte(h.Metadata[metaParams])
-	protocol, port := "", 0
-	switch {
-	case json.Unmarshal(text, &flat) == nil && flat.Port != 0:
-		protocol, port = cmp.Or(flat.Protocol, "dubbo"), int(flat.Port)
-	case json.Unmarshal(text, &nested) == nil:
-		for _, p := range slices.Sorted(maps.Keys(nested)) {
-			if nested[p].Port != 0 {
-				protocol, port = p, int(nested[p].Port)
-				break
-			}
-		}
-	case json.Unmarshal([]byte(h.Metadata[metaURLs]), &urls) == nil && len(urls) > 0:
-		scheme, rest, _ := strings.Cut(urls[0], "://")
-		rest, _, _ = strings.Cut(rest, "/")
-		rest, _, _ = strings.Cut(rest, "?")
-		if _, p, err := net.SplitHostPort(rest); err == nil {
-			protocol = scheme
-			port, _ = strconv.Atoi(p)
-		}
-	}
-	if port < 1 || port > 65535 || (protocol != "dubbo" && protocol != "tri") {
-		return metadataSource{}
-	}
-	return metadataSource{protocol, net.JoinHostPort(strings.Trim(h.IP, "[]"), strconv.Itoa(port))}
-}
-
-// instance is where the node serves what its application exports: its own host, and the service's port.
-func (n *appNode) instance(e *exported) registry.Instance {
-	h := n.host
-	i := h.plain()
-	i.Protocol, i.Group, i.Version = e.protocol, e.group, e.version
-	i.Port = cmp.Or(e.port, n.ports[e.protocol], h.Port)
-	if e.path != e.iface {
-		i.Path = e.path
-	}
-	i.Weight = dubboWeight(h, cmp.Or(h.Metadata["weight"], e.params["weight"]))
-	i.Disabled = i.Disabled || disabled(h.Metadata) || disabled(e.params)
-	i.Metadata = make(map[string]string, len(e.params)+len(h.Metadata)+1)
-	maps.Copy(i.Metadata, e.params)
-	for k, v := range h.Metadata {
-		switch k {
-		case metaEndpoints, metaParams, metaURLs: // read above, and long
-		default:
-			i.Metadata[k] = v
-		}
-	}
-	i.Metadata["application"] = n.revision.app
+// instance is where the node serves what its application exports.
+func (n *appNode) instance(e *dubbo.Exported) registry.Instance {
+	i, h := n.Instance(n.revision.app, e), n.host.plain()
+	i.Weight = dubboWeight(n.host, cmp.Or(n.host.Metadata["weight"], e.Params["weight"]))
+	i.Disabled, i.Unhealthy, i.Zone = i.Disabled || h.Disabled, h.Unhealthy, h.Zone
 	return i
-}
-
-// exported is one service of a revision: Dubbo's ServiceInfo.
-type exported struct {
-	iface, group, version string
-	protocol, path        string
-	port                  int // 0: the protocol's port of the instance
-	params                map[string]string
-}
-
-// readMetadataInfo reads Dubbo's MetadataInfo. A service that cannot be read is left out.
-func readMetadataInfo(document []byte) ([]exported, error) {
-	var info struct {
-		Services map[string]json.RawMessage `json:"services"`
-	}
-	if err := json.Unmarshal(document, &info); err != nil {
-		return nil, fmt.Errorf("read MetadataInfo: %w", err)
-	}
-	all := make([]exported, 0, len(info.Services))
-	for _, key := range slices.Sorted(maps.Keys(info.Services)) {
-		var s struct {
-			Name     string            `json:"name"`
-			Group    string            `json:"group"`
-			Version  string            `json:"version"`
-			Protocol string            `json:"protocol"`
-			Path     string            `json:"path"`
-			Port     number            `json:"port"`
-			Params   map[string]string `json:"params"`
-		}
-		if json.Unmarshal(info.Services[key], &s) != nil || s.Name == "" {
-			continue
-		}
-		if s.Protocol == "" { // the key is [group/]interface[:version]:protocol
-			s.Protocol = key[strings.LastIndexByte(key, ':')+1:]
-		}
-		all = append(all, exported{
-			iface: s.Name, group: s.Group, version: s.Version, protocol: s.Protocol,
-			path: strings.TrimPrefix(s.Path, "/"), port: int(s.Port), params: s.Params,
-		})
-	}
-	return all, nil
-}
-
-// number is a JSON number, or a text that is one: Dubbo's versions differ. What is no number is 0.
-type number int
-
-func (n *number) UnmarshalJSON(b []byte) error {
-	*n = 0
-	if v, err := strconv.Atoi(strings.Trim(string(b), `"`)); err == nil {
-		*n = number(v)
-	}
-	return nil
 }
 
 // appMetadata is the subject of what one revision exports. Once it is known it is never asked for again.
@@ -197,9 +54,9 @@ type appMetadata struct {
 	key    revisionKey
 
 	// Guarded by the client's lock.
-	sources []metadataSource
+	sources []dubbo.Source
 	known   bool
-	exports []exported
+	exports []dubbo.Exported
 	err     error // why there are none; it is tried again
 }
 
@@ -208,7 +65,7 @@ func (a *appMetadata) String() string {
 }
 
 // metadata gives a reader what a revision exports, or why that cannot be known at present; false: not tried yet.
-func (sc *scope) metadata(key revisionKey, sources []metadataSource) (exports []exported, known bool, err error) {
+func (sc *scope) metadata(key revisionKey, sources []dubbo.Source) (exports []dubbo.Exported, known bool, err error) {
 	c := sc.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -244,7 +101,7 @@ func (a *appMetadata) sync(ctx context.Context, s *session) error {
 func (a *appMetadata) leave(context.Context, *session) error { return nil }
 
 // fetch looks in the configuration centre, then asks instances; three of them at most, others at the next try.
-func (a *appMetadata) fetch(ctx context.Context, s *session, sources []metadataSource) ([]exported, error) {
+func (a *appMetadata) fetch(ctx context.Context, s *session, sources []dubbo.Source) ([]dubbo.Exported, error) {
 	c := a.client
 	if a.key.id != "" {
 		content, _, exists, err := c.queryConfig(ctx, s, configKey{a.key.id, a.key.app})
@@ -252,7 +109,7 @@ func (a *appMetadata) fetch(ctx context.Context, s *session, sources []metadataS
 			return nil, fmt.Errorf("metadata: %w", err)
 		}
 		if exists {
-			return readMetadataInfo([]byte(content))
+			return dubbo.ParseMetadataInfo([]byte(content))
 		}
 	}
 	if c.opts.Dubbo == nil || len(sources) == 0 {
@@ -268,19 +125,19 @@ func (a *appMetadata) fetch(ctx context.Context, s *session, sources []metadataS
 		if err == nil {
 			return exports, nil
 		}
-		errs = append(errs, fmt.Errorf("metadata: ask %s://%s: %w", src.protocol, src.address, err))
+		errs = append(errs, fmt.Errorf("metadata: ask %s://%s: %w", src.Protocol, src.Address, err))
 	}
 	return nil, errors.Join(errs...)
 }
 
 const triedSources = 3
 
-func (c *client) ask(ctx context.Context, src metadataSource, key revisionKey) ([]exported, error) {
+func (c *client) ask(ctx context.Context, src dubbo.Source, key revisionKey) ([]dubbo.Exported, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeouts.Request)
 	defer cancel()
-	document, err := c.opts.Dubbo.FetchMetadata(ctx, src.protocol, src.address, key.app, key.id)
+	document, err := c.opts.Dubbo.FetchMetadata(ctx, src.Protocol, src.Address, key.app, key.id)
 	if err != nil {
 		return nil, err
 	}
-	return readMetadataInfo(document)
+	return dubbo.ParseMetadataInfo(document)
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/dubbo"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // appHost is an instance of a Dubbo application.
@@ -15,8 +17,8 @@ func appHost(ip, revision, storage string) map[string]any {
 	h := aHost(ip)
 	h["port"] = 20880
 	h["metadata"] = map[string]string{
-		metaRevision: revision, metaStorage: storage, metaEndpoints: `[{"port":20880,"protocol":"dubbo"}]`,
-		metaParams: `{"port":"20880","protocol":"dubbo"}`,
+		dubbo.RevisionKey: revision, dubbo.StorageKey: storage, dubbo.EndpointsKey: `[{"port":20880,"protocol":"dubbo"}]`,
+		dubbo.ParamsKey: `{"port":"20880","protocol":"dubbo"}`,
 	}
 	return h
 }
@@ -36,12 +38,12 @@ func TestRevisionIsLearntOnceForAll(t *testing.T) {
 	answer := `{"services":{"a.A:dubbo":{"name":"a.A","protocol":"dubbo"},"a.B:dubbo":{"name":"a.B","protocol":"dubbo"}}}`
 	m := &fetcher{answers: map[string]string{"dubbo://10.0.0.1:20880": answer, "dubbo://10.0.0.2:20880": answer}}
 	r := f.rig(withFetcher(m))
-	var all []*pushes[registry.Snapshot]
+	var all []*registrytest.Pushes[registry.Snapshot]
 	for range 10 {
-		all = append(all, r.watch(registry.DubboService("a.A", "", "")), r.watch(registry.DubboService("a.B", "", "*")))
+		all = append(all, r.Watch(registry.DubboService("a.A", "", "")), r.Watch(registry.DubboService("a.B", "", "*")))
 	}
 	for _, p := range all {
-		p.until("both", has("dubbo://10.0.0.1:20880", "dubbo://10.0.0.2:20880"))
+		p.Until("both", registrytest.Has("dubbo://10.0.0.1:20880", "dubbo://10.0.0.2:20880"))
 	}
 	if d := cmp.Diff([]string{"dubbo://10.0.0.1:20880 app r1"}, m.asked); d != "" {
 		t.Error(d)
@@ -49,17 +51,17 @@ func TestRevisionIsLearntOnceForAll(t *testing.T) {
 	// A rollout: the old revision is forgotten with its last instance.
 	m.set("dubbo://10.0.0.3:20880", `{"services":{"a.A:dubbo":{"name":"a.A","protocol":"dubbo"}}}`)
 	f.pushService("app", appHost("10.0.0.1", "r1", "local"), appHost("10.0.0.3", "r2", "local"))
-	all[0].until("both revisions", has("dubbo://10.0.0.1:20880", "dubbo://10.0.0.3:20880"))
-	all[1].until("the old revision's", has("dubbo://10.0.0.1:20880"))
+	all[0].Until("both revisions", registrytest.Has("dubbo://10.0.0.1:20880", "dubbo://10.0.0.3:20880"))
+	all[1].Until("the old revision's", registrytest.Has("dubbo://10.0.0.1:20880"))
 	f.pushService("app", appHost("10.0.0.3", "r2", "local"))
-	all[0].until("the new revision's", has("dubbo://10.0.0.3:20880"))
-	all[1].until("none", has())
-	within(t, "the old revision to be forgotten", func() bool { return r.knownApps() == 1 })
+	all[0].Until("the new revision's", registrytest.Has("dubbo://10.0.0.3:20880"))
+	all[1].Until("none", registrytest.Has())
+	registrytest.Within(t, "the old revision to be forgotten", func() bool { return r.knownApps() == 1 })
 	// A reconnection asks for nothing again.
 	asked := m.count()
 	f.restart(func() {})
-	within(t, "a new subscription", func() bool { return f.count(typeSubscribe+" app") >= 2 })
-	within(t, "all to be confirmed", func() bool { return len(all[0].seen()) > 3 })
+	registrytest.Within(t, "a new subscription", func() bool { return f.count(typeSubscribe+" app") >= 2 })
+	registrytest.Within(t, "all to be confirmed", func() bool { return len(all[0].All()) > 3 })
 	if n := m.count(); n != asked {
 		t.Errorf("a known revision was asked for %d times again", n-asked)
 	}
@@ -68,8 +70,8 @@ func TestRevisionIsLearntOnceForAll(t *testing.T) {
 	f.with(func() { f.configs["mapping/a.B"] = "other" })
 	f.push(typeConfigChange, map[string]any{"requestId": "1", "group": "mapping", "dataId": "a.A"})
 	f.push(typeConfigChange, map[string]any{"requestId": "2", "group": "mapping", "dataId": "a.B"})
-	all[0].until("nothing", has())
-	within(t, "the revision to be forgotten", func() bool { return r.knownApps() == 0 })
+	all[0].Until("nothing", registrytest.Has())
+	registrytest.Within(t, "the revision to be forgotten", func() bool { return r.knownApps() == 0 })
 }
 
 func TestManyDeadSources(t *testing.T) {
@@ -84,12 +86,12 @@ func TestManyDeadSources(t *testing.T) {
 	})
 	m := &fetcher{answers: map[string]string{"dubbo://10.0.0.8:20880": `{"services":{"k":{"name":"a.A","protocol":"dubbo","port":1}}}`}}
 	r := f.rig(withFetcher(m))
-	p := r.watch(registry.DubboService("a.A", "", ""))
-	got := p.until("all of them", func(s registry.Snapshot) bool { return len(s.Instances) == 8 })
+	p := r.Watch(registry.DubboService("a.A", "", ""))
+	got := p.Until("all of them", func(s registry.Snapshot) bool { return len(s.Instances) == 8 })
 	if got.SkippedCount != 0 {
 		t.Errorf("%+v", got.Skipped)
 	}
-	first := p.seen()[0]
+	first := p.All()[0]
 	if first.SkippedCount != 8 || !strings.Contains(first.Skipped[0].Reason, "metadata: ask dubbo://10.0.0.1:20880: connection refused") {
 		t.Errorf("before it was known: %+v", first.Skipped)
 	}
@@ -108,17 +110,17 @@ func TestMetadataThatCannotBeHad(t *testing.T) {
 		f.services["DEFAULT_GROUP@@app"] = []any{remote, old, appHost("10.0.0.3", "broken", "remote")}
 	})
 	r := f.rig()
-	p := r.watch(registry.DubboService("a.A", "", ""))
-	got := p.until("all to be skipped by name", func(s registry.Snapshot) bool { return s.SkippedCount == 3 })
+	p := r.Watch(registry.DubboService("a.A", "", ""))
+	got := p.Until("all to be skipped by name", func(s registry.Snapshot) bool { return s.SkippedCount == 3 })
 	reasons := fmt.Sprint(got.Skipped)
-	for _, want := range []string{"{10.0.0.1:20880 metadata: not in the configuration centre", "{10.0.0.2:20880 metadata: not in", "{10.0.0.3:20880 read MetadataInfo"} {
+	for _, want := range []string{"{10.0.0.1:20880 metadata: not in the configuration centre", "{10.0.0.2:20880 metadata: not in", "{10.0.0.3:20880 not a MetadataInfo"} {
 		if !strings.Contains(reasons, want) {
 			t.Errorf("%q is not in %s", want, reasons)
 		}
 	}
 	// Published late, it is found at the next try.
 	f.with(func() { f.configs["r1/app"] = `{"services":{"a.A:tri":{"name":"a.A","port":50051}}}` })
-	p.until("the one that can be had", has("tri://10.0.0.1:50051"))
+	p.Until("the one that can be had", registrytest.Has("tri://10.0.0.1:50051"))
 }
 
 func TestRegisteredInTwoGroups(t *testing.T) {
@@ -138,11 +140,11 @@ func TestRegisteredInTwoGroups(t *testing.T) {
 	r := f.rig(func(c *Config, _ *registry.Options) {
 		c.Groups, c.Clusters = []string{"DEFAULT_GROUP", "blue"}, []string{"DEFAULT"}
 	})
-	got := r.watch(registry.DubboService("a.A", "", "1.0")).until("it once", has("tri://10.0.0.1:80"))
+	got := r.Watch(registry.DubboService("a.A", "", "1.0")).Until("it once", registrytest.Has("tri://10.0.0.1:80"))
 	if got.SkippedCount != 1 || !strings.Contains(got.Skipped[0].Reason, "no address of one machine") {
 		t.Errorf("%+v", got.Skipped)
 	}
-	set := r.watchServices().until("a list", func(registry.ServiceSet) bool { return true })
+	set := r.WatchServices().Until("a list", func(registry.ServiceSet) bool { return true })
 	want := []registry.ServiceName{
 		{Name: "plain", Group: "DEFAULT_GROUP"}, registry.DubboService("a.A", "", "1.0"), {Name: "plain", Group: "blue"},
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -20,11 +21,11 @@ func TestUnknownNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	wrong := newRig(t, shared(t).Addr(), in(space+"x"))
-	wrong.watch(registry.App("a")).until("an answer all the same", has())
-	within(t, "the error", func() bool {
-		return wrong.sawError(fmt.Sprintf("namespace %q does not exist; the server has ", space+"x"))
+	wrong.Watch(registry.App("a")).Until("an answer all the same", registrytest.Has())
+	registrytest.Within(t, "the error", func() bool {
+		return wrong.SawError(fmt.Sprintf("namespace %q does not exist; the server has ", space+"x"))
 	})
-	if s := wrong.state(); s != registry.Live {
+	if s := wrong.State(); s != registry.Live {
 		t.Errorf("the state is %v", s)
 	}
 
@@ -34,13 +35,13 @@ func TestUnknownNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	alive := newRig(t, shared(t).Addr(), in(space+"x"))
-	alive.watch(registry.App("a")).until("the instance", has("10.0.0.1:80"))
+	alive.Watch(registry.App("a")).Until("the instance", registrytest.Has("10.0.0.1:80"))
 
 	empty := newRig(t, shared(t).Addr(), in(space))
-	empty.watch(registry.App("a")).until("an answer", has())
-	within(t, "the checks to be done", func() bool { return empty.checked() && alive.checked() })
-	empty.noErrors()
-	alive.noErrors()
+	empty.Watch(registry.App("a")).Until("an answer", registrytest.Has())
+	registrytest.Within(t, "the checks to be done", func() bool { return empty.checked() && alive.checked() })
+	empty.NoErrors()
+	alive.NoErrors()
 }
 
 // checked reports whether the session has no doubts about the namespace left.
@@ -53,21 +54,21 @@ func (r *rig) checked() bool {
 func TestNamespaceThatCannotBeSeen(t *testing.T) {
 	f, d := startFake(t), newDoor(t)
 	r := f.rig(d.behind(f), in("dev"))
-	within(t, "a hint", func() bool {
-		return r.sawError(`namespace "dev" holds no service in groups [DEFAULT_GROUP], and whether it exists cannot be seen: `+d.web.URL) &&
-			r.sawError("answers 403 Forbidden (check that it is the namespace's id, not its name)")
+	registrytest.Within(t, "a hint", func() bool {
+		return r.SawError(`namespace "dev" holds no service in groups [DEFAULT_GROUP], and whether it exists cannot be seen: `+d.web.URL) &&
+			r.SawError("answers 403 Forbidden (check that it is the namespace's id, not its name)")
 	})
 	f.with(func() { f.services["DEFAULT_GROUP@@a"] = nil })
 	q := f.rig(d.behind(f), in("dev"))
-	within(t, "the check to be done", q.checked)
-	q.noErrors()
+	registrytest.Within(t, "the check to be done", q.checked)
+	q.NoErrors()
 	// Of Nacos 2.
 	f.with(func() { clear(f.services) })
 	d.with(func() {
 		d.pages = map[string]string{"/nacos" + namespacesPathV2: `{"code":200,"data":[{"namespace":"","namespaceShowName":"public"},{"namespace":"7f-1","namespaceShowName":"dev"}]}`}
 	})
 	o := f.rig(d.behind(f), in("dev"))
-	within(t, "the id", func() bool { return o.sawError(`it is the name of the one whose id is "7f-1", give the id`) })
+	registrytest.Within(t, "the id", func() bool { return o.SawError(`it is the name of the one whose id is "7f-1", give the id`) })
 }
 
 func TestReadNamespaces(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // provider registers ephemeral instances as Nacos's own clients do: they live with its connection, and are registered
@@ -37,7 +39,7 @@ func newProvider(t testing.TB, address string) *provider {
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-done })
-	within(t, "the provider's connection", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.conn != nil })
+	registrytest.Within(t, "the provider's connection", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.conn != nil })
 	return p
 }
 

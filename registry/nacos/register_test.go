@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // announced is a registration that runs until stop.
@@ -19,7 +20,7 @@ type announced struct {
 
 func (r *rig) register(name registry.ServiceName, i registry.Instance) *announced {
 	a := &announced{}
-	a.stop = r.background(func(ctx context.Context) error {
+	a.stop = r.Background(func(ctx context.Context) error {
 		return r.reg.Register(ctx, registry.Registration{Service: name, Instance: i, ID: "gw-1"}, func(err error) {
 			a.mu.Lock()
 			defer a.mu.Unlock()
@@ -61,7 +62,7 @@ func TestRegister(t *testing.T) {
 	a := r.register(registry.App(name), registry.Instance{
 		Host: "10.7.0.1", Port: 8443, Weight: 2, Protocol: "https", Zone: "z1", Metadata: map[string]string{"version": "1"},
 	})
-	within(t, "the SDK to see it", func() bool { return reader.selects(name) == "10.7.0.1:8443" })
+	registrytest.Within(t, "the SDK to see it", func() bool { return reader.selects(name) == "10.7.0.1:8443" })
 	hosts, err := shared(t).Hosts(t.Context(), "", name)
 	if err != nil {
 		t.Fatal(err)
@@ -76,10 +77,10 @@ func TestRegister(t *testing.T) {
 	}
 
 	rpc.refuse(true)
-	within(t, "the server to drop it with the connection", func() bool { return reader.selects(name) == "" })
+	registrytest.Within(t, "the server to drop it with the connection", func() bool { return reader.selects(name) == "" })
 	n := a.accepted()
 	rpc.refuse(false)
-	within(t, "it to be announced again", func() bool { return a.accepted() > n && reader.selects(name) == "10.7.0.1:8443" })
+	registrytest.Within(t, "it to be announced again", func() bool { return a.accepted() > n && reader.selects(name) == "10.7.0.1:8443" })
 
 	began := time.Now()
 	a.stop()
@@ -87,10 +88,10 @@ func TestRegister(t *testing.T) {
 		t.Errorf("withdrawn after %v", d)
 	}
 	// The connection stays, so that it is the withdrawal that the server follows; its lists do a moment after its answer.
-	within(t, "the server to drop it", func() bool { return reader.selects(name) == "" })
-	r.await(registry.Live)
+	registrytest.Within(t, "the server to drop it", func() bool { return reader.selects(name) == "" })
+	r.Await(registry.Live)
 	again := r.register(registry.App(name), registry.Instance{Host: "10.7.0.2", Port: 80, Weight: 1})
-	within(t, "the next one", func() bool { return again.accepted() == 1 })
+	registrytest.Within(t, "the next one", func() bool { return again.accepted() == 1 })
 }
 
 func TestRegisterIsTriedAgain(t *testing.T) {
@@ -102,19 +103,20 @@ func TestRegisterIsTriedAgain(t *testing.T) {
 	})
 	c := Default()
 	c.Addresses, c.GRPCPortOffset, c.Groups = []string{f.address}, 0, []string{"edge", "other"}
-	r := &rig{t: t, config: c}
-	r.reg = newClient(c, registry.Options{Logger: quietLogger(), Report: r.note})
+	r := &rig{Rig: registrytest.New(t), config: c}
+	r.reg = newClient(c, registry.Options{Logger: quietLogger(), Report: r.Report})
+	r.Use(r.reg)
 	a := r.register(registry.App("gw"), registry.Instance{Host: "10.0.0.1", Port: 80, Weight: 1}) // before Run
-	stop := r.background(r.reg.Run)
-	within(t, "the refusal", func() bool { return a.refused("registration of edge@@gw: InstanceRequest refused: 500 The Raft Group") })
+	stop := r.Background(r.reg.Run)
+	registrytest.Within(t, "the refusal", func() bool { return a.refused("registration of edge@@gw: InstanceRequest refused: 500 The Raft Group") })
 	f.with(func() {
 		f.answer = func(kind string, _ map[string]any) (any, bool) { return refused(403, "no"), kind == typeInstance }
 	})
-	within(t, "advice", func() bool { return a.refused("give username and password") })
+	registrytest.Within(t, "advice", func() bool { return a.refused("give username and password") })
 	f.with(func() { f.answer = nil })
-	within(t, "the acceptance", func() bool { return a.accepted() == 1 })
+	registrytest.Within(t, "the acceptance", func() bool { return a.accepted() == 1 })
 	f.restart(func() {})
-	within(t, "the second acceptance", func() bool { return a.accepted() == 2 })
+	registrytest.Within(t, "the second acceptance", func() bool { return a.accepted() == 2 })
 	stop()
 	began := time.Now()
 	a.stop() // there is nobody any more to tell

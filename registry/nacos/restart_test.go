@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 	"github.com/sluice-gateway/sluice/test/testbed"
 )
 
@@ -23,37 +24,37 @@ func TestManyServicesOverRestarts(t *testing.T) {
 		c.Timeouts = Timeouts{Connect: 2 * time.Second, Request: 2 * time.Second, KeepAlive: 300 * time.Millisecond}
 	})
 	stays, leaves := startSDK(t, server.Addr()), startSDK(t, server.Addr())
-	staying, leaving := map[string]*pushes[registry.Snapshot]{}, map[string]*pushes[registry.Snapshot]{}
+	staying, leaving := map[string]*registrytest.Pushes[registry.Snapshot]{}, map[string]*registrytest.Pushes[registry.Snapshot]{}
 	for n := range 6 {
 		name := fmt.Sprint("stays-", n)
 		stays.do(sdkRequest{Op: "batch", Service: name, IP: fmt.Sprint("10.1.0.", n+1), Port: 8000, Weight: 1})
-		staying[name] = r.watch(registry.App(name))
+		staying[name] = r.Watch(registry.App(name))
 	}
 	for n := range 3 {
 		name := fmt.Sprint("leaves-", n)
 		leaves.register(name, fmt.Sprint("10.2.0.", n+1), 80)
-		leaving[name] = r.watch(registry.App(name))
+		leaving[name] = r.Watch(registry.App(name))
 	}
 	full := func(s registry.Snapshot) bool { return len(s.Instances) == 10 }
 	first := map[string]int{}
 	for name, p := range staying {
-		p.until("ten instances of "+name, full)
-		first[name] = len(p.seen()) - 1
+		p.Until("ten instances of "+name, full)
+		first[name] = len(p.All()) - 1
 	}
 	for name, p := range leaving {
-		p.until("the instance of "+name, func(s registry.Snapshot) bool { return len(s.Instances) == 1 })
+		p.Until("the instance of "+name, func(s registry.Snapshot) bool { return len(s.Instances) == 1 })
 	}
 	confirmed := func(step string) {
 		t.Helper()
 		before := map[string]int{}
 		for name, p := range staying {
-			before[name] = len(p.seen())
+			before[name] = len(p.All())
 		}
-		r.await(registry.Live)
+		r.Await(registry.Live)
 		began := time.Now()
 		for name, p := range staying {
-			within(t, "a confirmation of "+name, func() bool { return len(p.seen()) > before[name] })
-			for n, s := range p.seen()[first[name]:] {
+			registrytest.Within(t, "a confirmation of "+name, func() bool { return len(p.All()) > before[name] })
+			for n, s := range p.All()[first[name]:] {
 				if !full(s) {
 					t.Errorf("%s: push %d of %s has %d instances", step, n, name, len(s.Instances))
 				}
@@ -64,15 +65,15 @@ func TestManyServicesOverRestarts(t *testing.T) {
 
 	server.Kill()
 	leaves.kill()
-	r.await(registry.Stale)
+	r.Await(registry.Stale)
 	if err := server.Restart(); err != nil {
 		t.Fatal(err)
 	}
 	confirmed("restart")
 	began := time.Now()
 	for name, p := range leaving {
-		p.until(name+" to be gone", has())
-		for _, s := range p.seen() {
+		p.Until(name+" to be gone", registrytest.Has())
+		for _, s := range p.All() {
 			if len(s.Instances) == 0 && time.Since(began) < settle/4 {
 				t.Errorf("%s was believed gone at once", name)
 			}
@@ -82,7 +83,7 @@ func TestManyServicesOverRestarts(t *testing.T) {
 
 	wiped := make(chan error, 1)
 	go func() { wiped <- server.Wipe() }()
-	r.await(registry.Stale)
+	r.Await(registry.Stale)
 	if err := <-wiped; err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // TestFiveThousandServices watches 5,000 services on one connection of a real server.
@@ -29,7 +30,7 @@ func TestFiveThousandServices(t *testing.T) {
 	_, rpc, behind := front(t, shared(t).Addr(), nil)
 	idle := runtime.NumGoroutine()
 	r := newRig(t, "", behind)
-	r.await(registry.Live)
+	r.Await(registry.Live)
 	ctx, cancel := context.WithCancel(context.Background())
 	var watches sync.WaitGroup
 	defer watches.Wait()
@@ -54,7 +55,7 @@ func TestFiveThousandServices(t *testing.T) {
 		}
 		rpc.cut()
 		began, next := time.Now(), 0
-		within(t, "every service again", func() bool {
+		registrytest.Within(t, "every service again", func() bool {
 			for next < watched && pushed[next].Load() > before[next] {
 				next++
 			}
@@ -65,28 +66,28 @@ func TestFiveThousandServices(t *testing.T) {
 	for n := range 1000 {
 		watch(n)
 	}
-	within(t, "the first services", func() bool { return seen.Load() == 1000 })
+	registrytest.Within(t, "the first services", func() bool { return seen.Load() == 1000 })
 	t.Logf("1000 services known after %v", time.Since(began))
 	reconnect(1000)
 	began = time.Now()
 	for n := 1000; n < services; n++ {
 		watch(n)
 	}
-	within(t, "all services", func() bool { return seen.Load() == services })
+	registrytest.Within(t, "all services", func() bool { return seen.Load() == services })
 	t.Logf("%d more services known after %v", services-1000, time.Since(began))
 	reconnect(services)
 	// A goroutine each belongs to the watches, which block by contract; what serves them (and the forwarder) is a handful.
-	within(t, "the workers to end", func() bool { return runtime.NumGoroutine()-idle-services < 30 })
+	registrytest.Within(t, "the workers to end", func() bool { return runtime.NumGoroutine()-idle-services < 30 })
 
-	list := r.watchServices()
+	list := r.WatchServices()
 	began = time.Now()
-	list.until("the list", func(s registry.ServiceSet) bool { return len(s.Services) >= services })
+	list.Until("the list", func(s registry.ServiceSet) bool { return len(s.Services) >= services })
 	t.Logf("listed after %v", time.Since(began))
 
 	began = time.Now()
 	p.register(name(4711), "10.9.9.9", 80, nil)
 	before := pushed[4711].Load()
-	within(t, "one change among all", func() bool { return pushed[4711].Load() > before })
+	registrytest.Within(t, "one change among all", func() bool { return pushed[4711].Load() > before })
 	t.Logf("one change seen after %v", time.Since(began))
 	r.onlyLost()
 }
@@ -110,7 +111,7 @@ func TestMemory(t *testing.T) {
 		}
 	})
 	r := f.rig()
-	r.await(registry.Live)
+	r.Await(registry.Live)
 	before, goroutines := heap(), runtime.NumGoroutine()
 	ctx, cancel := context.WithCancel(context.Background())
 	var watches sync.WaitGroup
@@ -127,8 +128,8 @@ func TestMemory(t *testing.T) {
 			})
 		})
 	}
-	within(t, "all services", func() bool { return seen.Load() == services })
-	within(t, "the workers to end", func() bool { return runtime.NumGoroutine() <= goroutines+services+2 })
+	registrytest.Within(t, "all services", func() bool { return seen.Load() == services })
+	registrytest.Within(t, "the workers to end", func() bool { return runtime.NumGoroutine() <= goroutines+services+2 })
 	f.with(func() { f.asked = nil })
 	all := heap() - before
 	for n := range kept {

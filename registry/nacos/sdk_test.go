@@ -19,6 +19,8 @@ import (
 	"github.com/nacos-group/nacos-sdk-go/v2/clients/naming_client"
 	"github.com/nacos-group/nacos-sdk-go/v2/common/constant"
 	"github.com/nacos-group/nacos-sdk-go/v2/vo"
+
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // Nacos's own Go client, as an independent producer and reader. It opens a UDP port, writes files and leaves goroutines
@@ -94,7 +96,7 @@ func (s *sdk) try(r sdkRequest) (string, error) {
 func (s *sdk) do(r sdkRequest) string {
 	s.t.Helper()
 	var reply string
-	within(s.t, r.Op+" by the SDK", func() bool {
+	registrytest.Within(s.t, r.Op+" by the SDK", func() bool {
 		got, err := s.try(r)
 		reply = got
 		return err == nil

@@ -13,6 +13,7 @@ import (
 	"github.com/nacos-group/nacos-sdk-go/v2/common/security"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // TestSignatures compares ours with what Nacos's own client makes of the same access key, resource and time.
@@ -89,25 +90,25 @@ func TestRequestsAreSigned(t *testing.T) {
 		}
 	})
 	r := f.rig(func(c *Config, _ *registry.Options) { c.AccessKey, c.SecretKeyFile = "ak", file })
-	r.watch(registry.App("a")).until("an answer", has())
-	list := r.watchServices()
-	list.until("a list", func(registry.ServiceSet) bool { return true })
-	d := r.watchDefinition(registry.DubboService("J", "", ""))
-	d.until("an answer", func(string) bool { return true })
+	r.Watch(registry.App("a")).Until("an answer", registrytest.Has())
+	list := r.WatchServices()
+	list.Until("a list", func(registry.ServiceSet) bool { return true })
+	d := r.WatchDefinition(registry.DubboService("J", "", ""))
+	d.Until("an answer", func(string) bool { return true })
 	f.with(func() {
 		if len(bad) > 0 {
 			t.Errorf("%d requests were not signed rightly, first %s", len(bad), bad[0])
 		}
 	})
-	r.noErrors()
+	r.NoErrors()
 
 	q := f.rig(func(c *Config, _ *registry.Options) { c.AccessKey, c.SecretKeyFile = "ak", file+"x" })
-	within(t, "the missing file's error", func() bool { return q.sawError("secretKeyFile: open " + file + "x") })
+	registrytest.Within(t, "the missing file's error", func() bool { return q.SawError("secretKeyFile: open " + file + "x") })
 }
 
 // TestSignedAgainstRealServer: a server that asks for no signature takes ours.
 func TestSignedAgainstRealServer(t *testing.T) {
 	r := newRig(t, shared(t).Addr(), func(c *Config, _ *registry.Options) { c.AccessKey, c.SecretKey = "ak", "sk" })
-	r.watch(registry.App(uniq(t, "svc"))).until("an answer", has())
-	r.noErrors()
+	r.Watch(registry.App(uniq(t, "svc"))).Until("an answer", registrytest.Has())
+	r.NoErrors()
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 func TestPool(t *testing.T) {
@@ -27,7 +28,7 @@ func TestPool(t *testing.T) {
 			}
 		})
 	}
-	within(t, "four tasks", func() bool { return running.Load() == 4 })
+	registrytest.Within(t, "four tasks", func() bool { return running.Load() == 4 })
 	close(gate)
 	p.wait()
 	if done.Load() != 101 || most.Load() != 4 {
@@ -131,14 +132,14 @@ func TestScopeGivesBackWhatItDoesNotRead(t *testing.T) {
 	}
 	sc := <-runs
 	names <- []string{"a", "b"}
-	within(t, "both", func() bool { return has("a") && has("b") })
+	registrytest.Within(t, "both", func() bool { return has("a") && has("b") })
 	sc.poke()
 	<-runs
 	names <- []string{"b", "c", "c"}
-	within(t, "the one that is not read to be forgotten", func() bool { return !has("a") && has("b") && has("c") })
+	registrytest.Within(t, "the one that is not read to be forgotten", func() bool { return !has("a") && has("b") && has("c") })
 	cancel()
 	<-done
-	within(t, "all to be forgotten", func() bool { return !has("b") && !has("c") })
+	registrytest.Within(t, "all to be forgotten", func() bool { return !has("b") && !has("c") })
 }
 
 func TestPokesBeforeARunAreOne(t *testing.T) {
@@ -158,27 +159,27 @@ func TestComingAndLeavingNeverOvertakeEachOther(t *testing.T) {
 	hold := make(chan struct{})
 
 	sub := c.readCounter(one, all, "a")
-	within(t, "it to be asked for", func() bool { s, _ := sub.counts(); return s == 1 })
-	within(t, "the answer", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return !sub.busy })
+	registrytest.Within(t, "it to be asked for", func() bool { s, _ := sub.counts(); return s == 1 })
+	registrytest.Within(t, "the answer", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return !sub.busy })
 	sub.with(func() { sub.hold = hold })
 
 	// Left and wanted again while the server is being asked: it stays.
 	c.mu.Lock()
 	c.session.kickLocked(sub)
 	c.mu.Unlock()
-	within(t, "it to be asked for again", func() bool { s, _ := sub.counts(); return s == 2 })
+	registrytest.Within(t, "it to be asked for again", func() bool { s, _ := sub.counts(); return s == 2 })
 	one.release(everything)
 	if c.readCounter(two, all, "a") != sub {
 		t.Fatal("there are two subjects of one name")
 	}
 	close(hold)
-	within(t, "quiet", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return !sub.busy })
+	registrytest.Within(t, "quiet", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return !sub.busy })
 	if _, leaves := sub.counts(); leaves != 0 {
 		t.Errorf("it was left %d times", leaves)
 	}
 	// Left for good.
 	two.release(everything)
-	within(t, "it to be forgotten", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return all["a"] == nil })
+	registrytest.Within(t, "it to be forgotten", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return all["a"] == nil })
 	if _, leaves := sub.counts(); leaves != 1 {
 		t.Errorf("it was left %d times", leaves)
 	}
@@ -191,9 +192,9 @@ func TestFailedSubjectIsTriedAgain(t *testing.T) {
 	sub := find(all, "a", func() *counter { return &counter{err: errors.New("no")} })
 	sc.read(sub)
 	c.mu.Unlock()
-	within(t, "several tries", func() bool { n, _ := sub.counts(); return n >= 3 })
+	registrytest.Within(t, "several tries", func() bool { n, _ := sub.counts(); return n >= 3 })
 	sub.with(func() { sub.err = nil })
-	within(t, "success", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return sub.fails == 0 && !sub.busy })
+	registrytest.Within(t, "success", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return sub.fails == 0 && !sub.busy })
 	// A connection that the server has forgotten ends the session.
 	sub.with(func() { sub.err = &refusal{"X", codeUnregistered, ""} })
 	c.mu.Lock()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 // authority signs certificates for tests.
@@ -118,8 +119,8 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			r := newRig(t, "", changes...)
-			r.watch(registry.App(name)).until("an answer", has())
-			r.noErrors()
+			r.Watch(registry.App(name)).Until("an answer", registrytest.Has())
+			r.NoErrors()
 		})
 	}
 	for want, changes := range map[string][]change{
@@ -135,10 +136,10 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(want, func(t *testing.T) {
 			r := newRig(t, "", changes...)
-			p := r.watch(registry.App(name))
-			within(t, "the error", func() bool { return r.sawError(want) })
-			if s := r.state(); s != registry.Connecting || len(p.seen()) > 0 {
-				t.Errorf("state %v, %d pushes", s, len(p.seen()))
+			p := r.Watch(registry.App(name))
+			registrytest.Within(t, "the error", func() bool { return r.SawError(want) })
+			if s := r.State(); s != registry.Connecting || len(p.All()) > 0 {
+				t.Errorf("state %v, %d pushes", s, len(p.All()))
 			}
 		})
 	}
@@ -146,11 +147,11 @@ func TestTLS(t *testing.T) {
 	t.Run("a front that is lost and found", func(t *testing.T) {
 		_, rpc, behind := front(t, shared(t).Addr(), ca.serverTLS(false))
 		r := newRig(t, "", behind, with(&good))
-		p := r.watch(registry.App(name))
-		p.until("an answer", has())
-		n := len(p.seen())
+		p := r.Watch(registry.App(name))
+		p.Until("an answer", registrytest.Has())
+		n := len(p.All())
 		rpc.cut()
-		within(t, "another", func() bool { return len(p.seen()) > n })
+		registrytest.Within(t, "another", func() bool { return len(p.All()) > n })
 	})
 }
 
@@ -168,8 +169,8 @@ func TestLoginByTLS(t *testing.T) {
 		c.GRPCPortOffset = rpc.port() - web.port()
 		c.TLS = &registry.TLS{CA: ca.file, ServerName: "server.test"}
 	})
-	r.watch(registry.App("a")).until("an answer", has())
-	r.noErrors()
+	r.Watch(registry.App("a")).Until("an answer", registrytest.Has())
+	r.NoErrors()
 
 	// gRPC by TLS, the login without, by the address's own word.
 	q := f.rig(d.behind(f), func(c *Config, _ *registry.Options) {
@@ -177,6 +178,6 @@ func TestLoginByTLS(t *testing.T) {
 		c.GRPCPortOffset = rpc.port() - d.web.Listener.Addr().(*net.TCPAddr).Port
 		c.TLS = &registry.TLS{CA: ca.file, ServerName: "server.test"}
 	})
-	q.watch(registry.App("a")).until("an answer", has())
-	q.noErrors()
+	q.Watch(registry.App("a")).Until("an answer", registrytest.Has())
+	q.NoErrors()
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluice-gateway/sluice/registry"
+	"github.com/sluice-gateway/sluice/registry/registrytest"
 )
 
 func TestOlderServer(t *testing.T) {
@@ -27,17 +28,17 @@ func TestOlderServer(t *testing.T) {
 		}
 	})
 	r := f.rig()
-	set := r.watchServices()
-	r.watch(registry.App("a")).until("the instance", has("10.0.0.1:80"))
-	set.until("the list", lists(registry.ServiceName{Name: "a", Group: "DEFAULT_GROUP"}))
+	set := r.WatchServices()
+	r.Watch(registry.App("a")).Until("the instance", registrytest.Has("10.0.0.1:80"))
+	set.Until("the list", lists(registry.ServiceName{Name: "a", Group: "DEFAULT_GROUP"}))
 	f.with(func() { f.services["DEFAULT_GROUP@@b"] = nil })
-	set.until("the new name", lists(registry.ServiceName{Name: "b", Group: "DEFAULT_GROUP"}))
+	set.Until("the new name", lists(registry.ServiceName{Name: "b", Group: "DEFAULT_GROUP"}))
 	if n := f.count(typeFuzzyWatch); n != 0 {
 		t.Errorf("%d fuzzy watches asked of a server that cannot", n)
 	}
 	f.with(func() { delete(f.services, "DEFAULT_GROUP@@a") })
-	set.until("the name to go", func(s registry.ServiceSet) bool { return len(s.Services) == 1 })
-	r.noErrors()
+	set.Until("the name to go", func(s registry.ServiceSet) bool { return len(s.Services) == 1 })
+	r.NoErrors()
 }
 
 func TestUnorderedPagesDropNothing(t *testing.T) {
@@ -64,11 +65,11 @@ func TestUnorderedPagesDropNothing(t *testing.T) {
 		}
 	})
 	r := f.rig(func(c *Config, _ *registry.Options) { c.ListInterval = 100 * time.Millisecond })
-	set := r.watchServices()
-	set.until("all names", func(s registry.ServiceSet) bool { return len(s.Services) == all })
-	seen := len(set.seen())
-	within(t, "more listings", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return round > 40 })
-	for _, s := range set.seen()[seen-1:] {
+	set := r.WatchServices()
+	set.Until("all names", func(s registry.ServiceSet) bool { return len(s.Services) == all })
+	seen := len(set.All())
+	registrytest.Within(t, "more listings", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return round > 40 })
+	for _, s := range set.All()[seen-1:] {
 		if len(s.Services) != all {
 			t.Fatalf("the list shrank to %d", len(s.Services))
 		}
@@ -86,19 +87,19 @@ func TestEmptyAfterReconnectIsDoubted(t *testing.T) {
 		f.configs["dubbo/J:::provider:app"] = "{}"
 	})
 	r := f.rig(func(c *Config, _ *registry.Options) { c.Settle = time.Second })
-	back, gone := r.watch(registry.App("back")), r.watch(registry.App("gone"))
-	i, j := r.watchDefinition(registry.DubboService("I", "", "")), r.watchDefinition(registry.DubboService("J", "", ""))
-	set := r.watchServices()
-	back.until("an instance", has("10.0.0.1:80"))
-	gone.until("an instance", has("10.0.0.2:80"))
-	i.until("a definition", func(s string) bool { return s == "{}" })
-	j.until("a definition", func(s string) bool { return s == "{}" })
-	set.until("a list", func(s registry.ServiceSet) bool { return len(s.Services) >= 2 })
+	back, gone := r.Watch(registry.App("back")), r.Watch(registry.App("gone"))
+	i, j := r.WatchDefinition(registry.DubboService("I", "", "")), r.WatchDefinition(registry.DubboService("J", "", ""))
+	set := r.WatchServices()
+	back.Until("an instance", registrytest.Has("10.0.0.1:80"))
+	gone.Until("an instance", registrytest.Has("10.0.0.2:80"))
+	i.Until("a definition", func(s string) bool { return s == "{}" })
+	j.Until("a definition", func(s string) bool { return s == "{}" })
+	set.Until("a list", func(s registry.ServiceSet) bool { return len(s.Services) >= 2 })
 
-	n, nI := len(back.seen()), len(i.seen())
+	n, nI := len(back.All()), len(i.All())
 	f.restart(func() { f.with(func() { clear(f.services); clear(f.configs) }) })
-	within(t, "a new subscription", func() bool { return f.count(typeSubscribe+" back") >= 2 && f.count(typeSubscribe+" gone") >= 2 })
-	r.await(registry.Live)
+	registrytest.Within(t, "a new subscription", func() bool { return f.count(typeSubscribe+" back") >= 2 && f.count(typeSubscribe+" gone") >= 2 })
+	r.Await(registry.Live)
 	live := time.Now()
 	f.pushService("back") // servers also push that there is nothing
 	f.pushService("back", aHost("10.0.0.1"), aHost("10.0.0.3"))
@@ -108,36 +109,36 @@ func TestEmptyAfterReconnectIsDoubted(t *testing.T) {
 	})
 	f.push(typeConfigChange, map[string]any{"requestId": "7", "group": "mapping", "dataId": "I", "tenant": "public"})
 	f.push(typeConfigChange, map[string]any{"requestId": "8", "group": "dubbo", "dataId": "I:::provider:app"})
-	back.until("the instances", has("10.0.0.1:80", "10.0.0.3:80"))
+	back.Until("the instances", registrytest.Has("10.0.0.1:80", "10.0.0.3:80"))
 	if d := time.Since(live); d > 700*time.Millisecond {
 		t.Errorf("the instances came %v after the connection: they end the doubt at once", d)
 	}
-	for _, s := range back.seen()[n:] {
+	for _, s := range back.All()[n:] {
 		if len(s.Instances) == 0 {
 			t.Error("an empty state was pushed")
 		}
 	}
-	for _, d := range i.seen()[nI:] {
+	for _, d := range i.All()[nI:] {
 		if d == "" {
 			t.Error("an absent definition was pushed")
 		}
 	}
-	gone.until("what is really gone", has())
-	j.until("what is really gone", func(s string) bool { return s == "" })
+	gone.Until("what is really gone", registrytest.Has())
+	j.Until("what is really gone", func(s string) bool { return s == "" })
 	if d := time.Since(live); d < 700*time.Millisecond {
 		t.Errorf("believed after %v, the doubt lasts 1s", d)
 	}
-	set.until("the list without it", func(s registry.ServiceSet) bool { return len(s.Services) == 1 })
+	set.Until("the list without it", func(s registry.ServiceSet) bool { return len(s.Services) == 1 })
 
 	// Once instances were seen, an empty push is the truth.
 	f.pushService("back")
-	back.until("nothing", has())
+	back.Until("nothing", registrytest.Has())
 }
 
 func TestFirstEmptyAnswerIsBelieved(t *testing.T) {
 	f := startFake(t)
 	r := f.rig(func(c *Config, _ *registry.Options) { c.Settle = time.Hour })
-	r.watch(registry.App("never")).until("nothing", has())
+	r.Watch(registry.App("never")).Until("nothing", registrytest.Has())
 }
 
 func TestOneServiceNeverBlocksAnother(t *testing.T) {
@@ -161,29 +162,29 @@ func TestOneServiceNeverBlocksAnother(t *testing.T) {
 		}
 	})
 	r := f.rig(func(c *Config, _ *registry.Options) { c.Timeouts.Request = 500 * time.Millisecond })
-	bad := map[string]*pushes[registry.Snapshot]{}
+	bad := map[string]*registrytest.Pushes[registry.Snapshot]{}
 	for _, name := range []string{"slow", "refused", "garbage", "nothing"} {
-		bad[name] = r.watch(registry.App(name))
+		bad[name] = r.Watch(registry.App(name))
 	}
-	good := r.watch(registry.App("good"))
-	good.until("the good one", has("10.0.0.1:80"))
+	good := r.Watch(registry.App("good"))
+	good.Until("the good one", registrytest.Has("10.0.0.1:80"))
 	for name := range bad {
-		within(t, "an error about "+name, func() bool { return r.sawError("DEFAULT_GROUP@@" + name) })
+		registrytest.Within(t, "an error about "+name, func() bool { return r.SawError("DEFAULT_GROUP@@" + name) })
 	}
 	f.pushService("good", aHost("10.0.0.2"))
-	good.until("its change", has("10.0.0.2:80"))
-	if s := r.state(); s != registry.Live {
+	good.Until("its change", registrytest.Has("10.0.0.2:80"))
+	if s := r.State(); s != registry.Live {
 		t.Errorf("the state is %v", s)
 	}
 	for name, p := range bad {
-		if n := len(p.seen()); n != 0 {
+		if n := len(p.All()); n != 0 {
 			t.Errorf("%d states of %s were pushed", n, name)
 		}
 	}
 	f.with(func() { f.answer = nil })
 	for name, p := range bad {
 		if name != "slow" {
-			p.until(name+" after it was mended", has())
+			p.Until(name+" after it was mended", registrytest.Has())
 		}
 	}
 }
@@ -198,8 +199,8 @@ func TestBadInstancesAreSkippedByName(t *testing.T) {
 		}
 	})
 	r := f.rig()
-	p := r.watch(registry.App("a"))
-	got := p.until("the good ones", has("10.0.0.1:80", "[::1]:81"))
+	p := r.Watch(registry.App("a"))
+	got := p.Until("the good ones", registrytest.Has("10.0.0.1:80", "[::1]:81"))
 	if got.SkippedCount != 6 || len(got.Skipped) != 6 {
 		t.Errorf("skipped %d: %+v", got.SkippedCount, got.Skipped)
 	}
@@ -213,15 +214,15 @@ func TestBadInstancesAreSkippedByName(t *testing.T) {
 	f.push(typeNotifySubscriber, map[string]any{"requestId": "2"})
 	f.push("SomethingNewRequest", map[string]any{"requestId": "3"})
 	f.push(typeClientDetection, map[string]any{"requestId": "4"})
-	within(t, "acknowledgements", func() bool {
+	registrytest.Within(t, "acknowledgements", func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return strings.HasSuffix(strings.Join(f.acked, " "),
 			"NotifySubscriberResponse NotifySubscriberResponse SomethingNewResponse ClientDetectionResponse")
 	})
-	within(t, "the errors", func() bool { return r.sawError("read NotifySubscriberRequest") && r.sawError("it holds no service") })
+	registrytest.Within(t, "the errors", func() bool { return r.SawError("read NotifySubscriberRequest") && r.SawError("it holds no service") })
 	f.pushService("a", aHost("10.0.0.9"))
-	p.until("the next push", has("10.0.0.9:80"))
+	p.Until("the next push", registrytest.Has("10.0.0.9:80"))
 }
 
 func TestPushOvertakesAnswer(t *testing.T) {
@@ -238,17 +239,17 @@ func TestPushOvertakesAnswer(t *testing.T) {
 		}
 	})
 	r := f.rig()
-	p := r.watch(registry.App("a"))
+	p := r.Watch(registry.App("a"))
 	<-arrived
 	f.pushService("a", aHost("10.0.0.2"))
-	p.until("the push", has("10.0.0.2:80"))
+	p.Until("the push", registrytest.Has("10.0.0.2:80"))
 	close(release)
-	within(t, "the answer to be taken", func() bool {
+	registrytest.Within(t, "the answer to be taken", func() bool {
 		r.reg.mu.Lock()
 		defer r.reg.mu.Unlock()
 		return !r.reg.services[serviceKey{"DEFAULT_GROUP", "a"}].busy
 	})
-	p.until("the newer state to stay", has("10.0.0.2:80"))
+	p.Until("the newer state to stay", registrytest.Has("10.0.0.2:80"))
 }
 
 func TestFailoverAndReset(t *testing.T) {
@@ -257,22 +258,22 @@ func TestFailoverAndReset(t *testing.T) {
 		f.with(func() { f.services["DEFAULT_GROUP@@x"] = []any{aHost(fmt.Sprintf("10.0.0.%d", n+1))} })
 	}
 	r := a.rig(func(c *Config, _ *registry.Options) { c.Addresses = []string{a.address, b.address} })
-	p := r.watch(registry.App("x"))
-	onA, onB := has("10.0.0.1:80"), has("10.0.0.2:80")
-	first := p.until("either", func(s registry.Snapshot) bool { return onA(s) || onB(s) })
+	p := r.Watch(registry.App("x"))
+	onA, onB := registrytest.Has("10.0.0.1:80"), registrytest.Has("10.0.0.2:80")
+	first := p.Until("either", func(s registry.Snapshot) bool { return onA(s) || onB(s) })
 	from, to, there := a, b, onB
 	if onB(first) {
 		from, to, there = b, a, onA
 	}
 	host, port, _ := strings.Cut(to.address, ":")
 	from.push(typeConnectReset, map[string]any{"requestId": "1", "serverIp": host, "serverPort": port})
-	p.until("the other", there)
+	p.Until("the other", there)
 	// An address that is not ours is not followed, but the connection is given up.
 	to.push(typeConnectReset, map[string]any{"requestId": "2", "serverIp": "192.0.2.1", "serverPort": 8848})
-	p.until("the next of ours", func(s registry.Snapshot) bool { return !there(s) })
+	p.Until("the next of ours", func(s registry.Snapshot) bool { return !there(s) })
 	from.server.Stop()
-	p.until("the one that is left", there)
-	r.await(registry.Live)
+	p.Until("the one that is left", there)
+	r.Await(registry.Live)
 }
 
 func TestLostConfigNoticeIsFound(t *testing.T) {
@@ -280,37 +281,38 @@ func TestLostConfigNoticeIsFound(t *testing.T) {
 	f.with(func() { f.configs["mapping/I"] = "app" })
 	c := Default()
 	c.Addresses, c.GRPCPortOffset = []string{f.address}, 0
-	r := &rig{t: t, config: c}
-	r.reg = newClient(c, registry.Options{Logger: quietLogger(), Report: r.note})
+	r := &rig{Rig: registrytest.New(t), config: c}
+	r.reg = newClient(c, registry.Options{Logger: quietLogger(), Report: r.Report})
+	r.Use(r.reg)
 	r.reg.comparePause = 50 * time.Millisecond
-	r.background(r.reg.Run)
-	p := r.watchDefinition(registry.DubboService("I", "", ""))
-	p.until("nothing", func(s string) bool { return s == "" })
+	r.Background(r.reg.Run)
+	p := r.WatchDefinition(registry.DubboService("I", "", ""))
+	p.Until("nothing", func(s string) bool { return s == "" })
 	f.with(func() { f.configs["dubbo/I:::provider:app"] = "{}" }) // no notice
-	p.until("the definition", func(s string) bool { return s == "{}" })
+	p.Until("the definition", func(s string) bool { return s == "{}" })
 	f.with(func() { delete(f.configs, "dubbo/I:::provider:app") })
-	p.until("nothing again", func(s string) bool { return s == "" })
-	r.noErrors()
+	p.Until("nothing again", func(s string) bool { return s == "" })
+	r.NoErrors()
 }
 
 func TestUnwatchedIsLeft(t *testing.T) {
 	f := startFake(t)
 	r := f.rig()
-	a, b := r.watch(registry.App("x")), r.watch(registry.App("x"))
-	d, set := r.watch(registry.DubboService("I", "*", "")), r.watchServices()
-	a.until("an answer", has())
-	b.until("an answer", has())
-	d.until("an answer", has())
+	a, b := r.Watch(registry.App("x")), r.Watch(registry.App("x"))
+	d, set := r.Watch(registry.DubboService("I", "*", "")), r.WatchServices()
+	a.Until("an answer", registrytest.Has())
+	b.Until("an answer", registrytest.Has())
+	d.Until("an answer", registrytest.Has())
 	if n := f.count(typeSubscribe + " x"); n != 1 {
 		t.Errorf("%d subscriptions of one service", n)
 	}
-	a.stop()
+	a.Stop()
 	f.pushService("x", aHost("10.0.0.1"))
-	b.until("the push", has("10.0.0.1:80"))
-	b.stop()
-	d.stop()
-	set.stop()
-	within(t, "nothing to be left", func() bool {
+	b.Until("the push", registrytest.Has("10.0.0.1:80"))
+	b.Stop()
+	d.Stop()
+	set.Stop()
+	registrytest.Within(t, "nothing to be left", func() bool {
 		r.reg.mu.Lock()
 		defer r.reg.mu.Unlock()
 		return len(r.reg.subjectsLocked()) == 0
@@ -318,8 +320,8 @@ func TestUnwatchedIsLeft(t *testing.T) {
 	if n := f.count(typeSubscribe + " x"); n != 2 {
 		t.Errorf("%d requests about the service, want one to come and one to leave", n)
 	}
-	again := r.watch(registry.App("x"))
-	again.until("the state", has("10.0.0.1:80"))
+	again := r.Watch(registry.App("x"))
+	again.Until("the state", registrytest.Has("10.0.0.1:80"))
 }
 
 func TestDeletedNamesAfterReconnectAreDoubted(t *testing.T) {
@@ -328,29 +330,29 @@ func TestDeletedNamesAfterReconnectAreDoubted(t *testing.T) {
 	r := f.rig(func(c *Config, _ *registry.Options) {
 		c.Settle, c.ListInterval = 500*time.Millisecond, 150*time.Millisecond
 	})
-	set := r.watchServices()
-	set.until("both", func(s registry.ServiceSet) bool { return len(s.Services) == 2 })
+	set := r.WatchServices()
+	set.Until("both", func(s registry.ServiceSet) bool { return len(s.Services) == 2 })
 	f.push(typeFuzzyChange, map[string]any{"requestId": "1", "serviceKey": "public@@DEFAULT_GROUP@@a", "changedType": changeDelete})
 	f.push(typeFuzzyChange, map[string]any{"requestId": "2", "serviceKey": "public@@DEFAULT_GROUP@@c", "changedType": changeAdd})
-	set.until("the new one beside both", func(s registry.ServiceSet) bool { return len(s.Services) == 3 })
+	set.Until("the new one beside both", func(s registry.ServiceSet) bool { return len(s.Services) == 3 })
 	// a and b are on the server's list, c never was.
-	set.until("the list to be right", func(s registry.ServiceSet) bool {
+	set.Until("the list to be right", func(s registry.ServiceSet) bool {
 		return len(s.Services) == 2 && s.Services[0].Name == "a" && s.Services[1].Name == "b"
 	})
-	within(t, "the server to settle", func() bool {
+	registrytest.Within(t, "the server to settle", func() bool {
 		r.reg.mu.Lock()
 		defer r.reg.mu.Unlock()
 		return r.reg.session != nil && r.reg.session.settled()
 	})
 	f.with(func() { delete(f.services, "DEFAULT_GROUP@@a") })
 	f.push(typeFuzzyChange, map[string]any{"requestId": "3", "serviceKey": "public@@DEFAULT_GROUP@@a", "changedType": changeDelete})
-	set.until("it to be gone at once", func(s registry.ServiceSet) bool { return len(s.Services) == 1 && s.Services[0].Name == "b" })
+	set.Until("it to be gone at once", func(s registry.ServiceSet) bool { return len(s.Services) == 1 && s.Services[0].Name == "b" })
 	f.push(typeFuzzyChange, map[string]any{"requestId": "4", "serviceKey": "nonsense", "changedType": changeAdd})
 	f.push(typeFuzzySync, map[string]any{"requestId": "5", "contexts": []any{
 		map[string]any{"serviceKey": "public@@DEFAULT_GROUP@@d", "changedType": changeAdd},
 		map[string]any{"serviceKey": "public@@OTHER@@e", "changedType": changeAdd},
 	}})
-	set.until("the first of a batch", lists(registry.ServiceName{Name: "d", Group: "DEFAULT_GROUP"}))
+	set.Until("the first of a batch", lists(registry.ServiceName{Name: "d", Group: "DEFAULT_GROUP"}))
 }
 
 func TestRefusedFuzzyWatchIsReplacedByListing(t *testing.T) {
@@ -364,19 +366,19 @@ func TestRefusedFuzzyWatchIsReplacedByListing(t *testing.T) {
 				}
 			})
 			r := f.rig()
-			set := r.watchServices()
-			set.until("what there is", lists(registry.ServiceName{Name: "a", Group: "DEFAULT_GROUP"}))
+			set := r.WatchServices()
+			set.Until("what there is", lists(registry.ServiceName{Name: "a", Group: "DEFAULT_GROUP"}))
 			// A server over its limit pushes a part of its names all the same; that is no reason to believe it complete.
 			f.push(typeFuzzySync, map[string]any{"requestId": "1", "contexts": []any{
 				map[string]any{"serviceKey": "public@@DEFAULT_GROUP@@a", "changedType": changeAdd}}})
 			f.with(func() { f.services["DEFAULT_GROUP@@b"] = nil })
-			set.until("what came later", lists(registry.ServiceName{Name: "b", Group: "DEFAULT_GROUP"}))
+			set.Until("what came later", lists(registry.ServiceName{Name: "b", Group: "DEFAULT_GROUP"}))
 			f.with(func() { delete(f.services, "DEFAULT_GROUP@@a") })
-			set.until("what is left", func(s registry.ServiceSet) bool { return len(s.Services) == 1 })
+			set.Until("what is left", func(s registry.ServiceSet) bool { return len(s.Services) == 1 })
 			if n := f.count(typeFuzzyWatch); n != 1 {
 				t.Errorf("it was asked for %d times on one connection", n)
 			}
-			r.noErrors()
+			r.NoErrors()
 		})
 	}
 }
