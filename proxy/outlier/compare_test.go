@@ -1,6 +1,7 @@
 package outlier
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -155,32 +156,26 @@ func TestMiddleOfTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for n := 3; n < 9; n++ {
 			h := newHouse(n, latencies(2))
+			of := func(i int) time.Duration { return time.Millisecond * time.Duration(math.Pow(3, float64(i))) }
 			for i := range n {
-				h.took(i, 60, time.Duration(1<<i)*10*time.Millisecond)
+				h.took(i, 60, of(i))
 			}
 			h.pass(10 * time.Second)
-			var want []bool
 			out := 0
 			for i := n - 1; i >= 0; i-- {
 				var others []time.Duration
 				for o := range n {
 					if o != i {
-						others = append(others, time.Duration(1<<o))
+						others = append(others, of(o))
 					}
 				}
 				slices.Sort(others)
-				slow := time.Duration(1<<i) >= 2*others[len(others)/2]
-				slow = slow && out < min(max(1, n/2), n-1)
-				if slow {
+				want := of(i) >= 2*others[len(others)/2] && out < max(1, n/2)
+				if want {
 					out++
 				}
-				want = append(want, slow)
-			}
-			slices.Reverse(want)
-			for i := range n {
-				// At exactly the factor either may be right: a median is known to a tenth.
-				if h.flagged(i) && !want[i] || !h.flagged(n-1) {
-					t.Errorf("%d instances: number %d is out %v, want %v", n, i, h.flagged(i), want[i])
+				if h.flagged(i) != want {
+					t.Errorf("%d instances: number %d is out %v, want %v", n, i, h.flagged(i), want)
 				}
 			}
 		}

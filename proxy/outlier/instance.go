@@ -30,11 +30,9 @@ type Instance struct {
 	phase  atomic.Int32 // written with group.mu held
 	// counted is true when the instance is in group.active.
 	counted atomic.Bool
+	users   int32                  // services that have the instance now; guarded by group.mu
 	counts  atomic.Pointer[counts] // nil until somebody compares
-
-	// The rest is guarded by group.mu.
-	users int32   // services that have the instance now
-	past  *record // nil when it was never ejected: most never are
+	past    *record                // nil when it was never ejected: most never are; guarded by group.mu
 }
 
 // record is of an instance's ejections.

@@ -144,7 +144,7 @@ func (s *Store) weigh(key discovery.Key) {
 func (s *Service) weigh() {
 	s.weighing.Lock() // whoever comes last must have seen everything
 	defer s.weighing.Unlock()
-	s.pool.Update(s.state.Load().targets, s.settings.Balance.PanicThreshold)
+	s.pool.Update(targets(s.state.Load().instances), s.settings.Balance.PanicThreshold)
 }
 
 // outcome is what an answer says about the instance.

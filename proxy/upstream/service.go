@@ -26,6 +26,7 @@ type Service struct {
 	store      *Store
 	pool       balance.Pool
 	budget     budget
+	reports    bool         // the policy goes by what instances report of their load
 	usual      usual        // how long its answers take, where requests are hedged
 	limits     *limits      // nil without limits
 	selection  *selection   // nil when nothing of a request decides
@@ -122,8 +123,7 @@ func (s *Service) apply(e *discovery.Endpoints) {
 
 // finish adds what is derived from the instances: the picker, and the parts of a Dubbo service.
 func (s *Service) finish(st *state) {
-	st.targets = targets(st.instances)
-	st.picker = s.pickerOver(st.targets)
+	st.picker = s.picker(st.instances)
 	name := s.key.Service
 	if name.Kind != registry.Dubbo || (name.Group != "*" && name.Version != "*") {
 		return
@@ -163,11 +163,7 @@ func (s *Service) instance(endpoint *discovery.Endpoint, old *instance, appeared
 }
 
 func (s *Service) picker(instances []*instance) balance.Picker {
-	return s.pickerOver(targets(instances))
-}
-
-func (s *Service) pickerOver(targets []balance.Target) balance.Picker {
-	p, err := balance.New(s.settings.picking(), targets, &s.pool)
+	p, err := balance.New(s.settings.picking(), targets(instances), &s.pool)
 	if err != nil {
 		// Acquire has checked the policy.
 		panic(err)

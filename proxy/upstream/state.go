@@ -17,8 +17,6 @@ type state struct {
 	endpoints *discovery.Endpoints // nil until the registry has spoken
 	instances []*instance
 	picker    balance.Picker
-	// targets are the instances as the balancer sees them; only of a whole service.
-	targets []balance.Target
 	// parts divides a Dubbo service that was asked for with "*" by exact group and version.
 	parts map[part]*state
 	// subsets divides the instances further, by what routes tell them apart by.
