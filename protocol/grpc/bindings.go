@@ -39,6 +39,7 @@ type binding struct {
 	field      protoreflect.FieldDescriptor // of the body, for bodyField
 	response   protoreflect.FieldDescriptor // that is the answer; nil for all of the message
 	vars       [][]protoreflect.FieldDescriptor
+	in, out    *plan // of the body's message and of the answer's; nil if they go the slow way
 }
 
 // routes are all bindings of a Schema.
@@ -46,6 +47,7 @@ type routes struct {
 	schema   *Schema
 	router   httprule.Router[*binding]
 	bindings []*binding
+	plans    plans
 	problems []error // bindings that cannot be used
 }
 
@@ -126,6 +128,7 @@ func (r *routes) add(m *method, httpMethod, path, body, response string) {
 		r.problem(fmt.Errorf("%s: %w", m.desc.FullName(), err))
 		return
 	}
+	b.in, b.out = r.plans.quick(b)
 	r.bindings = append(r.bindings, b)
 }
 

@@ -3,6 +3,7 @@ package grpc
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"sync"
 
@@ -67,7 +68,7 @@ func (z *inflater) inflate(message []byte, limit int) ([]byte, error) {
 		switch {
 		case len(z.out) > limit:
 			return nil, &limitError{limit}
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return z.out, nil
 		case err != nil:
 			return nil, err

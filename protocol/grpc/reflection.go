@@ -77,7 +77,7 @@ func (r *Reflection) ask(ctx context.Context, path string) (raw []byte, err erro
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Close()
+	defer func() { _ = resp.Close() }()
 	if err := callFailure(resp); err != nil {
 		return nil, err
 	}

@@ -80,6 +80,11 @@ func statusAtEnd(resp *protocol.Response) error {
 
 // decode appends a message of the service as JSON, or as what it says it is.
 func (c *call) decode(dst, message []byte) (out []byte, mediaType string, err error) {
+	if c.binding.out != nil {
+		if out, err = c.writer.quick(dst, message, c.binding.out, 0); err == nil {
+			return out, "application/json", nil
+		}
+	}
 	m := c.output.New()
 	if err := (proto.UnmarshalOptions{AllowPartial: true, Resolver: c.writer.types}).Unmarshal(message, m.Interface()); err != nil {
 		return dst, "", err

@@ -24,14 +24,13 @@ func (c *call) fillBody(m protoreflect.Message, raw []byte, root string) error {
 	}
 	target := m
 	if c.body == bodyField {
-		if c.field.Message() != nil && !c.field.IsList() && !c.field.IsMap() {
-			if d := c.field.Message(); len(bytes.TrimSpace(raw)) == 0 && d.FullName() != httpBody {
-				return nil // not set
-			}
-			target = m.Mutable(c.field).Message()
-		} else {
+		if c.field.Message() == nil || c.field.IsList() || c.field.IsMap() {
 			return c.fillField(m, raw, root)
 		}
+		if d := c.field.Message(); len(bytes.TrimSpace(raw)) == 0 && d.FullName() != httpBody {
+			return nil // not set
+		}
+		target = m.Mutable(c.field).Message()
 	}
 	if target.Descriptor().FullName() == httpBody {
 		// The text belongs to the exchange, and the message is encoded before that ends.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -31,7 +32,7 @@ type call struct {
 	raw   []byte         // the request's body
 	frame []byte         // the request's message, as it is sent
 	sent  protocol.Bytes // the body that sends it
-	in    jsonStream     // the body of a stream
+	lines jsonStream     // the body of a stream
 
 	answers messages
 	out     []byte // the answer as JSON
@@ -54,8 +55,8 @@ func (c *call) serve(ctx context.Context, req *protocol.Request, target protocol
 	c.accept, c.mediaType, c.rawQuery = req.Header.Value(protocol.NameAccept), req.Header.Value(protocol.NameContentType), req.RawQuery
 	body := protocol.Body(&c.sent)
 	if c.desc.IsStreamingClient() {
-		c.in.begin(c, req)
-		body = &c.in
+		c.lines.begin(c, req)
+		body = &c.lines
 	} else {
 		if err := c.read(req); err != nil {
 			return nil, err
@@ -124,16 +125,12 @@ func (c *call) read(req *protocol.Request) error {
 
 // encode appends a message with its prefix. raw is the JSON of what the binding says, root names it in errors.
 func (c *call) encode(dst, raw []byte, root string) ([]byte, error) {
-	m := c.input.New()
-	if err := c.fill(m, raw, root); err != nil {
-		return dst, err
-	}
 	start := len(dst)
 	dst = append(dst, 0, 0, 0, 0, 0)
-	dst, err := proto.MarshalOptions{}.MarshalAppend(dst, m.Interface())
-	if err != nil {
-		// proto2's required fields are all that can be wrong with it now.
-		return dst[:start], &protocol.Error{Status: 400, Code: protocol.CodeBadArgument, Message: root + ": a required field is missing", Cause: err, NotSent: true}
+	if quick, err := c.encodeQuick(dst, raw); err == nil {
+		dst = quick
+	} else if dst, err = c.encodeSlow(dst, raw, root); err != nil {
+		return dst[:start], err
 	}
 	n := len(dst) - start - prefixLen
 	if n > c.t.route.MessageLimit {
@@ -143,11 +140,63 @@ func (c *call) encode(dst, raw []byte, root string) ([]byte, error) {
 	return dst, nil
 }
 
+// encodeQuick appends a message without building it. On any error the slow way must judge.
+func (c *call) encodeQuick(dst, raw []byte) ([]byte, error) {
+	if c.in == nil {
+		return nil, errSlow
+	}
+	var err error
+	r := quickReader{options: c.options()}
+	if c.body == bodyField {
+		dst = protowire.AppendTag(dst, c.field.Number(), protowire.BytesType)
+		at := len(dst)
+		if dst, err = r.read(dst, raw, c.in); err != nil {
+			return nil, err
+		}
+		dst = insertLength(dst, at)
+	} else if dst, err = r.read(dst, raw, c.in); err != nil {
+		return nil, err
+	}
+	if len(c.vars) == 0 && (c.body == bodyAll || c.rawQuery == "") {
+		return dst, nil
+	}
+	// What path and query say stands behind the body: a field's later value replaces its earlier one, messages are merged.
+	m := c.input.New()
+	if err := c.fillRest(m); err != nil {
+		return nil, err
+	}
+	for _, fields := range c.vars {
+		if !given(m, fields) {
+			return nil, errSlow // a zero is not written, and replaces nothing
+		}
+	}
+	return proto.MarshalOptions{}.MarshalAppend(dst, m.Interface())
+}
+
+// encodeSlow appends a message that it builds first.
+func (c *call) encodeSlow(dst, raw []byte, root string) ([]byte, error) {
+	m := c.input.New()
+	if err := c.fill(m, raw, root); err != nil {
+		return dst, err
+	}
+	out, err := proto.MarshalOptions{}.MarshalAppend(dst, m.Interface())
+	if err != nil {
+		// proto2's required fields are all that can be wrong with it now.
+		return dst, &protocol.Error{Status: 400, Code: protocol.CodeBadArgument, Message: root + ": a required field is missing", Cause: err, NotSent: true}
+	}
+	return out, nil
+}
+
 // fill sets the fields of m from body, path and query.
 func (c *call) fill(m protoreflect.Message, raw []byte, root string) error {
 	if err := c.fillBody(m, raw, root); err != nil {
 		return err
 	}
+	return c.fillRest(m)
+}
+
+// fillRest sets the fields that come from path and query.
+func (c *call) fillRest(m protoreflect.Message) error {
 	for i, fields := range c.vars {
 		if err := setText(m, fields, c.captures[i].Value, "path."+c.captures[i].Path); err != nil {
 			return err
@@ -162,7 +211,7 @@ func (c *call) fill(m protoreflect.Message, raw []byte, root string) error {
 // release gives back what the call holds. Nothing of it may be in use any more.
 func (c *call) release() {
 	c.answers.release()
-	c.in.release()
+	c.lines.release()
 	for _, b := range []*[]byte{&c.raw, &c.frame, &c.out} {
 		if protocol.Poisoning {
 			for i := range *b {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"google.golang.org/grpc/metadata"
 )
 
 func TestUnaryByReflection(t *testing.T) {
@@ -196,7 +194,7 @@ func TestMetadata(t *testing.T) {
 	for name, want := range map[string]string{
 		"authorization": "Bearer x", "x-tenant": "t", "content-type": "application/grpc+proto", "accept": "", "accept-encoding": "", "expect": "",
 	} {
-		if got := strings.Join(metadata.MD(md).Get(name), ","); got != want {
+		if got := strings.Join(md.Get(name), ","); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}

@@ -133,7 +133,9 @@ func TestTimeouts(t *testing.T) {
 func FuzzTimeout(f *testing.F) {
 	f.Add("10S", int64(5))
 	f.Fuzz(func(t *testing.T, text string, d int64) {
-		ParseTimeout(text)
+		if d, ok := ParseTimeout(text); ok && d < 0 {
+			t.Errorf("%q is %v", text, d)
+		}
 		out := string(AppendTimeout(nil, time.Duration(d)))
 		back, ok := ParseTimeout(out)
 		if !ok || d > 0 && (back < time.Duration(d) || float64(back) > float64(d)*1.0001+1) {
