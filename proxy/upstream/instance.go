@@ -88,6 +88,9 @@ func (i *instance) serve(ctx context.Context, req *protocol.Request, start int64
 	} else {
 		i.load.Observe(now, now-start)
 	}
+	if i.service.reports {
+		i.report(now, &resp.Header)
+	}
 	resp.OnClose(i)
 	handedOver = true
 	return resp, nil
@@ -100,6 +103,9 @@ func (i *instance) Finish(_ *protocol.Request, resp *protocol.Response, err erro
 	}
 	if i.outlier != nil {
 		i.finished(resp.Status, err)
+	}
+	if i.service.reports && resp.Trailer.Len() > 0 {
+		i.report(protocol.Now(), &resp.Trailer)
 	}
 	i.end()
 }

@@ -118,7 +118,7 @@ func (s *Store) Acquire(key discovery.Key, settings config.Service) (*Service, e
 	}
 	svc := &Service{
 		key: key, name: key.Service.String(), settings: treated, store: s, refs: 1, answered: make(chan struct{}),
-		discovered: s.discovered.WithLabelValues(key.Registry), limits: newLimits(settings.Limits), selection: by,
+		discovered: s.discovered.WithLabelValues(key.Registry), limits: newLimits(settings.Limits), selection: by, reports: settings.Balance.Policy == "orca",
 	}
 	s.guard(svc)
 	first := &state{service: svc.name}
