@@ -101,3 +101,18 @@ func FuzzNormalizePath(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkNormalizePath(b *testing.B) {
+	for name, path := range map[string]string{"plain": "/orders/17/items/3", "encoded": "/orders/%31%37/./items/%2f"} {
+		b.Run(name, func(b *testing.B) {
+			var a Arena
+			b.ReportAllocs()
+			for b.Loop() {
+				a.Reset()
+				if _, err := NormalizePath(&a, path); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -11,7 +11,7 @@
 //
 // # Paths
 //
-// Request.Path is in normal form, so that the text which is matched is the text which is forwarded; see NormalizePath.
+// Request.Path is in normal form, so that the text which is matched is the text which is forwarded; see protocol.NormalizePath.
 //
 // # Who asked
 //

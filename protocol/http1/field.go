@@ -40,9 +40,6 @@ var (
 const (
 	classToken  uint8 = 1 << iota // tchar, RFC 9110 section 5.6.2
 	classTarget                   // visible ASCII but "#": what a request target may hold on the wire
-	classHost                     // reg-name, IP literal and port: RFC 3986 section 3.2.2
-	classPath                     // pchar without "%", and "/": RFC 3986 section 3.3
-	classPlain                    // unreserved: RFC 3986 section 2.3
 )
 
 // classes is indexed by octet.
@@ -56,9 +53,6 @@ func buildClasses() (t [256]uint8) {
 	}
 	const alnum = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	mark(classToken, alnum+"!#$%&'*+-.^_`|~")
-	mark(classHost, alnum+"-._~!$&'()*+,;=")
-	mark(classPath, alnum+"-._~!$&'()*+,;=:@/")
-	mark(classPlain, alnum+"-._~")
 	for c := '!'; c <= '~'; c++ {
 		if c != '#' {
 			t[c] |= classTarget

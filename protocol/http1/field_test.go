@@ -128,12 +128,12 @@ func TestLists(t *testing.T) {
 
 func TestAuthority(t *testing.T) {
 	for _, s := range []string{"a", "a.b-c_d", "127.0.0.1:80", "[::1]", "[2001:db8::1]:8443", "xn--bcher-kva.example:1", "A:65535", "a~!$&'()*+,;="} {
-		if !validAuthority(s) {
+		if !protocol.ValidAuthority(s) {
 			t.Errorf("%q was refused", s)
 		}
 	}
 	for _, s := range []string{"", ":80", "a:", "a:0", "a:65536", "a:8o", "a:080808", "a b", "a/b", "a?b", "a#b", "u@a", "a%41", "[]", "[::1", "::1", "[127.0.0.1]", "[fe80::1%25eth0]", "[::1]x", "a:1:2", "\xc3\xbc"} {
-		if validAuthority(s) {
+		if protocol.ValidAuthority(s) {
 			t.Errorf("%q was accepted", s)
 		}
 	}

@@ -117,21 +117,6 @@ func BenchmarkParseHead(b *testing.B) {
 	}
 }
 
-func BenchmarkNormalizePath(b *testing.B) {
-	for name, path := range map[string]string{"plain": "/orders/17/items/3", "encoded": "/orders/%31%37/./items/%2f"} {
-		b.Run(name, func(b *testing.B) {
-			var a protocol.Arena
-			b.ReportAllocs()
-			for b.Loop() {
-				a.Reset()
-				if _, err := normalizePath(&a, path); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
 // TestParkedConnectionIsSmall measures what an idle connection costs after its goroutine was given up: heap, stacks and the
 // runtime's own records, as the 2 KB count them. The client's ends live in this process too and are measured first.
 func TestParkedConnectionIsSmall(t *testing.T) {

@@ -56,7 +56,7 @@ func TestForwarded(t *testing.T) {
 			for _, f := range tc.header {
 				x.req.Header.Add(f[0], f[1])
 			}
-			x.forward()
+			x.req.Forward(x.cfg.TrustedProxies)
 			h := &x.req.Header
 			if x.req.Client.String() != tc.client || x.req.Scheme != tc.scheme || x.req.Authority != tc.authority {
 				t.Errorf("client %v, scheme %s, authority %s", x.req.Client, x.req.Scheme, x.req.Authority)

@@ -2,7 +2,6 @@ package http1
 
 import (
 	"bytes"
-	"net/netip"
 	"strings"
 
 	"github.com/sluice-gateway/sluice/protocol"
@@ -93,7 +92,7 @@ func (rl *requestLine) resolve(req *protocol.Request, hd *head) *parseError {
 	if hd.hosts > 1 {
 		return errHostTwice
 	}
-	if hd.hosts == 1 && !validAuthority(hd.host) {
+	if hd.hosts == 1 && !protocol.ValidAuthority(hd.host) {
 		return errHost
 	}
 	if hd.hosts == 0 && rl.version >= protocol.HTTP11 {
@@ -111,7 +110,7 @@ func (rl *requestLine) resolve(req *protocol.Request, hd *head) *parseError {
 		return nil
 	default:
 		authority, rest, port, ok := cutAbsolute(target)
-		if !ok || !validAuthority(authority) {
+		if !ok || !protocol.ValidAuthority(authority) {
 			return errTarget
 		}
 		// RFC 9112 wants the target to win over Host. Two that differ are a mistake or an attack on whoever reads the other.
@@ -131,9 +130,11 @@ func (rl *requestLine) resolve(req *protocol.Request, hd *head) *parseError {
 	if path == "" {
 		path = "/"
 	}
-	var err *parseError
-	req.Path, err = normalizePath(&req.Arena, path)
-	return err
+	var err error
+	if req.Path, err = protocol.NormalizePath(&req.Arena, path); err != nil {
+		return &parseError{text: err.Error()}
+	}
+	return nil
 }
 
 // cutAbsolute splits "http://authority/path?query"; rest begins with "/" or "?" or is empty, port is the scheme's own.
@@ -152,48 +153,6 @@ func cutAbsolute(target string) (authority, rest, port string, ok bool) {
 		i = len(after)
 	}
 	return after[:i], after[i:], port, true
-}
-
-// validAuthority accepts host[:port] with a non-empty host: a name, an IPv4 address or an IPv6 address in brackets. User
-// information and escapes are refused.
-func validAuthority(s string) bool {
-	host := 0
-	if len(s) > 0 && s[0] == '[' {
-		end := strings.IndexByte(s, ']')
-		if end < 0 {
-			return false
-		}
-		ip, err := netip.ParseAddr(s[1:end])
-		if err != nil || !ip.Is6() || ip.Zone() != "" {
-			return false
-		}
-		host = end + 1
-	} else {
-		for host < len(s) && classes[s[host]]&classHost != 0 {
-			host++
-		}
-	}
-	if host == 0 {
-		return false
-	}
-	if host == len(s) {
-		return true
-	}
-	return s[host] == ':' && validPort(s[host+1:])
-}
-
-func validPort(s string) bool {
-	if len(s) == 0 || len(s) > 5 {
-		return false
-	}
-	n := 0
-	for i := 0; i < len(s); i++ {
-		if !isDigit(s[i]) {
-			return false
-		}
-		n = n*10 + int(s[i]-'0')
-	}
-	return n > 0 && n <= 65535
 }
 
 // sameAuthority compares without regard to case and to the scheme's own port.

@@ -31,7 +31,7 @@ func (x *serverExchange) read() error {
 		req.Informer = x
 	}
 	req.TLS = x.conn.tls
-	x.forward()
+	req.Forward(x.cfg.TrustedProxies)
 	return x.openBody()
 }
 
