@@ -97,7 +97,7 @@ func TestBackPressure(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	const count, size = 2000, 64 << 10 // 128 MB
+	const count, size = 800, 64 << 10 // 52 MB
 	fmt.Fprintf(nc, "GET /v1/watch?count=%d&size=%d HTTP/1.1\r\nHost: x\r\n\r\n", count, size)
 	last, same := int64(-1), 0
 	for end := time.Now().Add(patience); same < 20; {

@@ -5,6 +5,7 @@ package httprule
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sluice-gateway/sluice/protocol"
@@ -161,4 +162,35 @@ func fieldPath(s string) bool {
 		}
 	}
 	return true
+}
+
+// OpenAPI writes the template as OpenAPI has paths, where a parameter is within one segment: a variable of several segments
+// becomes their literals and a parameter for each other one. variables says which variable each parameter belongs to; -1 is none.
+func (t *Template) OpenAPI() (path string, params []string, variables []int) {
+	var b strings.Builder
+	for i, s := range t.segments {
+		b.WriteByte('/')
+		if s != anySegment && s != anySegments {
+			b.WriteString(s)
+			continue
+		}
+		name, of := "segment", -1
+		for k, v := range t.Variables {
+			if i >= v.first && i <= v.last {
+				name, of = v.Path, k
+			}
+		}
+		for base, n := name, 2; slices.Contains(params, name); n++ {
+			name = fmt.Sprintf("%s_%d", base, n)
+		}
+		params, variables = append(params, name), append(variables, of)
+		b.WriteString("{" + name + "}")
+	}
+	if b.Len() == 0 {
+		b.WriteByte('/')
+	}
+	if t.verb != "" {
+		b.WriteString(":" + t.verb)
+	}
+	return b.String(), params, variables
 }
