@@ -16,7 +16,7 @@ type Collector struct {
 	healthy, ejected, ejections, panicking, checks           *prometheus.Desc
 	registryUp, registryAge, planAge, routes, refused        *prometheus.Desc
 	registryInstances, registryServices, announced           *prometheus.Desc
-	connections, parked, dropped                             *prometheus.Desc
+	connections, parked, abused, dropped                     *prometheus.Desc
 }
 
 // NewCollector returns a prometheus.Collector over g.
@@ -47,6 +47,7 @@ func NewCollector(g *Gateway) *Collector {
 		refused:           d("plan_refused_routes", "Routes of the newest document that were refused."),
 		connections:       d("listener_connections", "Open client connections.", "listener"),
 		parked:            d("listener_parked_connections", "Open client connections that wait without a goroutine.", "listener"),
+		abused:            d("listener_abused_connections_total", "HTTP/2 connections that were closed for what their client did.", "listener"),
 		dropped:           d("access_log_dropped_total", "Access log lines that were lost."),
 	}
 }
@@ -55,7 +56,7 @@ func NewCollector(g *Gateway) *Collector {
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.upRequests, c.upFailures, c.upInFlight, c.upLatency, c.instances, c.registryUp, c.registryAge, c.planAge, c.routes,
-		c.refused, c.connections, c.parked, c.dropped, c.registryInstances, c.registryServices, c.announced,
+		c.refused, c.connections, c.parked, c.abused, c.dropped, c.registryInstances, c.registryServices, c.announced,
 		c.healthy, c.ejected, c.ejections, c.panicking, c.checks,
 	} {
 		ch <- d
@@ -151,6 +152,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	for _, l := range st.Listeners {
 		gauge(c.connections, float64(l.Stats.Open+l.HTTP2.Open), l.Name)
 		gauge(c.parked, float64(l.Stats.Parked+l.HTTP2.Parked), l.Name)
+		counter(c.abused, float64(l.HTTP2.Abused), l.Name)
 	}
 	c.gateway.statusMu.Lock()
 	dropped := c.gateway.log.Dropped()

@@ -52,6 +52,9 @@ func HTTP2(secure bool) Dialer {
 			ConnectTimeout: s.Timeouts.Connect, ResponseTimeout: s.Timeouts.Response, BodyIdleTimeout: s.Timeouts.Idle,
 			PreserveHost: s.PreserveHost,
 		}
+		if cfg.MaxConnections == 0 {
+			cfg.MaxConnections = mostHTTP2 // each takes many requests; an instance that allows few must not get one for each
+		}
 		if cfg.MaxPending == 0 {
 			cfg.MaxPending = -1 // the document's 0 lets none wait; the client's has no bound
 		}
@@ -66,6 +69,9 @@ type http2Client struct{ *http2.Client }
 
 // Close implements Client; requests that run end by themselves.
 func (c http2Client) Close(context.Context) error { return c.Client.Close() }
+
+// mostHTTP2 is how many connections of HTTP/2 an instance gets unless the document says another number.
+const mostHTTP2 = 64
 
 // pingInterval is the silence on a connection with requests after which the instance is asked whether it lives.
 const pingInterval = 10 * time.Second

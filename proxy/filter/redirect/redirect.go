@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/sluice-gateway/sluice/protocol"
-	"github.com/sluice-gateway/sluice/protocol/http1"
 	"github.com/sluice-gateway/sluice/proxy/filter/header"
 )
 
@@ -58,7 +57,7 @@ func (c *Config) Validate() error {
 	if c.Path != "" {
 		if !strings.HasPrefix(c.Path, "/") {
 			errs = append(errs, errors.New(`path: must begin with "/"`))
-		} else if _, err := http1.NormalizePath(c.Path); err != nil {
+		} else if _, err := protocol.NormalizePath(new(protocol.Arena), c.Path); err != nil {
 			errs = append(errs, fmt.Errorf("path: %w", err))
 		}
 	}

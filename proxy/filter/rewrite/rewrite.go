@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/sluice-gateway/sluice/protocol"
-	"github.com/sluice-gateway/sluice/protocol/http1"
 )
 
 // Strip removes leading segments: the filter stripPrefix.
@@ -65,7 +64,7 @@ func (c *Prefix) Validate() error {
 	case strings.HasSuffix(c.Prefix, "/"):
 		return errors.New(`prefix: must not end with "/"; the path that follows begins with one`)
 	}
-	if _, err := http1.NormalizePath(c.Prefix); err != nil {
+	if _, err := protocol.NormalizePath(new(protocol.Arena), c.Prefix); err != nil {
 		return fmt.Errorf("prefix: %w", err)
 	}
 	return nil
@@ -73,7 +72,7 @@ func (c *Prefix) Validate() error {
 
 // Build implements filter.Config.
 func (c *Prefix) Build() (protocol.Filter, error) {
-	prefix, err := http1.NormalizePath(c.Prefix)
+	prefix, err := protocol.NormalizePath(new(protocol.Arena), c.Prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +114,7 @@ func (c *Path) Build() (protocol.Filter, error) {
 		return protocol.HandlerFunc(func(ctx context.Context, req *protocol.Request) (*protocol.Response, error) {
 			if re.MatchString(req.Path) {
 				// What comes out may hold dot segments again ("/x(.*)" on "/x../y"), so it is brought into normal form.
-				path, err := http1.NormalizePath("/" + strings.TrimPrefix(re.ReplaceAllString(req.Path, replacement), "/"))
+				path, err := protocol.NormalizePath(&req.Arena, "/"+strings.TrimPrefix(re.ReplaceAllString(req.Path, replacement), "/"))
 				if err != nil {
 					return nil, protocol.NewError(400, protocol.CodeBadRequest, "the path cannot be rewritten").With(err)
 				}
