@@ -69,24 +69,9 @@ func BenchmarkTranscode(b *testing.B) {
 func BenchmarkUnary(b *testing.B) {
 	s := startShop(b)
 	c := s.client(b)
-	b.Run("json", func(b *testing.B) {
-		_, h := transcoder(b, Route{}, &Reflection{Target: c}, c)
-		url := listen(b, h) + "/test.shop.v1.Shop/Echo"
-		tr := &http.Transport{}
-		defer tr.CloseIdleConnections()
-		client := &http.Client{Transport: tr}
-		b.ReportAllocs()
-		for b.Loop() {
-			resp, err := client.Post(url, "application/json", strings.NewReader(benchItem))
-			if err != nil {
-				b.Fatal(err)
-			}
-			resp.Body.Close()
-			if resp.StatusCode != 200 {
-				b.Fatal(resp.Status)
-			}
-		}
-	})
+	_, transcoding := transcoder(b, Route{}, &Reflection{Target: c}, c)
+	b.Run("json", func(b *testing.B) { benchHTTP(b, transcoding) })
+	b.Run("http alone", func(b *testing.B) { benchHTTP(b, answering(200, "application/json", benchItem)) })
 	b.Run("grpc", func(b *testing.B) {
 		cc := dial(b, listen2(b, edge(Native{}.Filter(c))))
 		m := s.method("Echo")
@@ -99,4 +84,23 @@ func BenchmarkUnary(b *testing.B) {
 			}
 		}
 	})
+}
+
+// benchHTTP posts over one connection of HTTP/1.1.
+func benchHTTP(b *testing.B, h protocol.Handler) {
+	url := listen(b, h) + "/test.shop.v1.Shop/Echo"
+	tr := &http.Transport{}
+	defer tr.CloseIdleConnections()
+	client := &http.Client{Transport: tr}
+	b.ReportAllocs()
+	for b.Loop() {
+		resp, err := client.Post(url, "application/json", strings.NewReader(benchItem))
+		if err != nil {
+			b.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 200 {
+			b.Fatal(resp.Status)
+		}
+	}
 }

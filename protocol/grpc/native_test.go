@@ -273,7 +273,7 @@ func TestConnectProto(t *testing.T) {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	r = ask(t, "POST", url+"Hang", "", append(header, "Connect-Timeout-Ms", "50")...)
-	if r.status != 504 || r.body != `{"code":"deadline_exceeded","message":"the service did not answer in time"}` {
+	if r.status != 504 || !strings.HasPrefix(r.body, `{"code":"deadline_exceeded","message":"`) { // the server may say it first
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	for _, c := range []struct {
