@@ -28,7 +28,7 @@ func NewCollector(g *Gateway) *Collector {
 	return &Collector{
 		gateway:           g,
 		upRequests:        d("upstream_requests_total", "Requests sent to an instance, retries included.", instance...),
-		upFailures:        d("upstream_failures_total", "Requests that an instance failed, or answered with 429 or 503.", instance...),
+		upFailures:        d("upstream_failures_total", "Requests that an instance failed, or answered with 429 or a status from 500.", instance...),
 		upInFlight:        d("upstream_requests_in_flight", "Requests that an instance has not answered whole.", instance...),
 		upLatency:         d("upstream_latency_seconds", "Peak moving average of the time to an answer's head, as balancing sees it.", instance...),
 		instances:         d("service_instances", "Instances of a service, by whether they may be picked.", "registry", "service", "state"),

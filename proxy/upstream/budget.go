@@ -60,8 +60,12 @@ func (b *budget) count(now int64, requests uint64, rule config.RetryBudget) {
 		fresh = min(fresh, 1/max(rule.Share, 0.01)) // what was sent since the start of the process is no rate
 	}
 	b.rate += (fresh/seconds - b.rate) * w
-	limit := max(float64(rule.MinPerSecond), b.rate*rule.Share)
-	b.tokens = min(b.tokens+fresh*rule.Share+float64(rule.MinPerSecond)*seconds, max(limit, 1))
+	// Either the share or the least number, not both: together they would be more than the share that was promised.
+	earned, limit := fresh*rule.Share, b.rate*rule.Share
+	if least := float64(rule.MinPerSecond); limit < least {
+		earned, limit = least*seconds, least
+	}
+	b.tokens = min(b.tokens+earned, max(limit, 1))
 }
 
 // left is how many retries could be taken now, how many were, and how many were refused.

@@ -83,7 +83,7 @@ func (i *instance) serve(ctx context.Context, req *protocol.Request, start int64
 	if reserved && i.service.limits.rule.Adaptive {
 		i.load.Adapt(now, now-start, i.load.InFlight(), busy)
 	}
-	if busy {
+	if busy || failing(resp.Status) {
 		i.load.Fail(now, now-start, retryAfter(resp))
 	} else {
 		i.load.Observe(now, now-start)
@@ -94,6 +94,12 @@ func (i *instance) serve(ctx context.Context, req *protocol.Request, start int64
 	resp.OnClose(i)
 	handedOver = true
 	return resp, nil
+}
+
+// failing reports whether an answer says that the instance cannot do its work. It costs the instance as much as no answer:
+// errors are made quickly, and a quick instance attracts requests.
+func failing(status int) bool {
+	return status >= 500 && status != 501 && status != 505 // these two are about the request
 }
 
 // Finish implements protocol.Finisher.

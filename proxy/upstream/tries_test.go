@@ -283,3 +283,30 @@ func drain(b *budget, now int64, requests uint64, rule config.RetryBudget) (n in
 	}
 	return n
 }
+
+// TestFastErrorsArePriced: by default, and without retries, an instance that fails at once does not attract traffic.
+func TestFastErrorsArePriced(t *testing.T) {
+	b := newBed(t)
+	addresses := make([]string, 0, 20)
+	bad, seen := answering(t, 500)
+	addresses = append(addresses, bad)
+	for range 19 {
+		addresses = append(addresses, named(t, "good"))
+	}
+	svc := b.over(defaults(), addresses...)
+	h := NewTarget(svc, tries(0, 0))
+	const n = 3000
+	for range n {
+		if _, err := ask(h, "GET"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if failed := seen.Load(); failed > n/200 {
+		t.Errorf("%d of %d requests went to the one of 20 that fails", failed, n)
+	}
+	for status, want := range map[int]bool{200: false, 404: false, 499: false, 500: true, 501: false, 502: true, 504: true, 505: false, 599: true} {
+		if failing(status) != want {
+			t.Errorf("%d: %v", status, failing(status))
+		}
+	}
+}
