@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -107,11 +108,14 @@ func (c *Conn) greet(r *bufio.Reader, opts Options) error {
 	e.bool(false) // a server without quorum is of no use
 	seal(e.b, 0)
 	if _, err := c.raw.Write(e.b); err != nil {
+		if hungUp(err) {
+			return ErrRefused
+		}
 		return fmt.Errorf("send the handshake: %w", err)
 	}
 	frame, err := readFrame(r, replyHeader, maxHandshake)
 	switch {
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), hungUp(err):
 		return ErrRefused
 	case err != nil:
 		return fmt.Errorf("read the handshake: %w", err)
@@ -346,4 +350,9 @@ func (c *Conn) take(frame []byte) error {
 	p.body, p.err = d.b, failure(code)
 	close(p.done)
 	return nil
+}
+
+// hungUp reports whether the server closed the connection with our bytes unread, which is a reset.
+func hungUp(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
