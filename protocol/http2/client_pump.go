@@ -24,10 +24,13 @@ type pump struct {
 	sent    int64
 	rest    []byte // of the piece that was handed over last
 	more    bool
+
+	waits bool // its body may make it wait; under conn.mu
+	left  bool // the stream ended before the body was read; the worker's
 }
 
 func (p *pump) reset() {
-	p.active, p.held, p.body, p.trailer, p.rest, p.sent = false, false, nil, nil, nil, 0
+	p.active, p.held, p.body, p.trailer, p.rest, p.sent, p.waits, p.left = false, false, nil, nil, nil, 0, false, false
 }
 
 func (p *pump) prepare(rest []byte, more bool) {
@@ -92,12 +95,9 @@ func (p *pump) transfer() (readErr, writeErr error) {
 			return nil, nil
 		}
 		c.mu.Unlock()
-		if p.body.Buffered() == 0 {
-			c.mu.Lock()
-			c.commit()
-		}
+		var wanted bool
 		var err error
-		if piece, more, err = p.body.Next(); err != nil {
+		if piece, more, wanted, err = p.next(); err != nil || !wanted {
 			return err, nil
 		}
 		p.sent += int64(len(piece))
@@ -107,7 +107,35 @@ func (p *pump) transfer() (readErr, writeErr error) {
 	}
 }
 
-// stop sees to it that nobody reads the request's body any more. The stream has ended.
+// next takes the body's next piece. When the stream has ended, it leaves the body as it is: a request that was not processed
+// may be sent again.
+func (p *pump) next() (piece []byte, more, wanted bool, err error) {
+	s := p.s
+	c := s.c
+	waits := p.body.Buffered() == 0 && !p.body.Done()
+	c.mu.Lock()
+	if s.err != nil || s.sendEnd || !s.listed {
+		c.mu.Unlock()
+		p.left = true
+		return nil, false, false, nil
+	}
+	if waits {
+		p.waits = true
+		c.commit()
+	} else {
+		c.mu.Unlock()
+	}
+	piece, more, err = p.body.Next()
+	if waits {
+		c.mu.Lock()
+		p.waits = false
+		c.mu.Unlock()
+	}
+	return piece, more, true, err
+}
+
+// stop sees to it that nobody reads the request's body any more. The stream has ended. Without an answer the body is closed
+// only if its reader may have to be woken: else the reader finds out by itself, and what it has read can be rewound.
 func (p *pump) stop() {
 	if !p.active {
 		return
@@ -116,10 +144,17 @@ func (p *pump) stop() {
 	if p.held {
 		return
 	}
-	if p.s.sentAt.Load() == 0 {
-		_ = p.body.Close() // wakes its reader
+	s := p.s
+	s.c.mu.Lock()
+	waits, answered := p.waits, s.status != 0
+	s.c.mu.Unlock()
+	if waits || answered && s.sentAt.Load() == 0 {
+		_ = p.body.Close()
 	}
 	<-p.done
+	if answered && p.left {
+		_ = p.body.Close() // the rest is not wanted
+	}
 }
 
 func hasTrailers(te string) bool {

@@ -30,8 +30,12 @@ func clientGone(err error) *protocol.Error {
 	return &protocol.Error{Status: 499, Code: protocol.CodeClientGone, Message: "the client gave the request up", Cause: err}
 }
 
-// trailers implements receiver.
-func (x *serverStream) trailers(h *protocol.Header) { x.req.Trailer, *h = *h, x.req.Trailer }
+// trailers implements receiver. A body that is sent again comes to its end again; the trailers have been taken then.
+func (x *serverStream) trailers(h *protocol.Header) {
+	if h.Len() > 0 {
+		x.req.Trailer, *h = *h, x.req.Trailer
+	}
+}
 
 // closeBody implements receiver. What is left of the body is dropped as it comes.
 func (x *serverStream) closeBody() error {
