@@ -114,7 +114,7 @@ func (p *pump) next() (piece []byte, more, wanted bool, err error) {
 	c := s.c
 	waits := p.body.Buffered() == 0 && !p.body.Done()
 	c.mu.Lock()
-	if s.err != nil || s.sendEnd || !s.listed {
+	if over := s.err != nil || s.sendEnd || !s.listed; over {
 		c.mu.Unlock()
 		p.left = true
 		return nil, false, false, nil
