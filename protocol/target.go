@@ -80,7 +80,7 @@ func NormalizePath(a *Arena, path string) (string, error) {
 				} else {
 					out = appendEscape(out, c)
 				}
-			case c == '\\':
+			case c == 0 || c == '\\':
 				return "", errPathChar
 			case octets[c]&octetPath != 0:
 				out = append(out, c)

@@ -276,7 +276,7 @@ func TestExplainGRPC(t *testing.T) {
 }
 
 func FuzzQuestion(f *testing.F) {
-	for _, s := range []string{"/", "http://h:80/a?b#c", "https://[::1]/%2e%2e/x", "//x/y", "http://", "*", "/a%zz", "é://h", "/ü?é"} {
+	for _, s := range []string{"/", "http://h:80/a?b#c", "https://[::1]/%2e%2e/x", "//x/y", "http://", "*", "/a%zz", "é://h", "/ü?é", "/\x00"} {
 		f.Add("GET", s, "Host", "h")
 	}
 	f.Fuzz(func(t *testing.T, method, url, name, value string) {
