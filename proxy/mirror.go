@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sluice-gateway/sluice/protocol"
+	"github.com/sluice-gateway/sluice/proxy/upstream"
 )
 
 // The bounds of what a route mirrors: copies that run at once, and the body of one.
@@ -25,8 +26,6 @@ type mirror struct {
 	life    context.Context //nolint:containedctx // a copy outlives its request, but not the route
 	running atomic.Int64
 	tasks   sync.WaitGroup
-	// Sent and dropped count copies.
-	sent, dropped atomic.Uint64
 }
 
 // Serve implements protocol.Handler.
@@ -40,16 +39,13 @@ func (m *mirror) Serve(ctx context.Context, req *protocol.Request) (*protocol.Re
 func (m *mirror) copy(req *protocol.Request) {
 	if m.running.Add(1) > mirrorsAtOnce {
 		m.running.Add(-1)
-		m.dropped.Add(1)
 		return
 	}
 	double, ok := duplicate(req)
 	if !ok || m.life.Err() != nil {
 		m.running.Add(-1)
-		m.dropped.Add(1)
 		return
 	}
-	m.sent.Add(1)
 	m.tasks.Go(func() {
 		defer m.running.Add(-1)
 		resp, err := m.to.Serve(m.life, double)
@@ -67,15 +63,8 @@ func duplicate(req *protocol.Request) (*protocol.Request, bool) {
 	if req.Upgrade != "" || req.Call != nil {
 		return nil, false
 	}
-	double := &protocol.Request{
-		Method: strings.Clone(req.Method), Scheme: strings.Clone(req.Scheme), Authority: strings.Clone(req.Authority),
-		Path: strings.Clone(req.Path), RawQuery: strings.Clone(req.RawQuery), HasQuery: req.HasQuery, Version: req.Version,
-		ContentLength: req.ContentLength, Peer: req.Peer, Client: req.Client, ID: strings.Clone(req.ID), Start: protocol.Now(),
-	}
-	for i := range req.Header.Len() {
-		f := req.Header.At(i)
-		double.Header.Add(strings.Clone(f.Name), strings.Clone(f.Value))
-	}
+	double := upstream.CopyHead(req)
+	double.Start, double.Deadline, double.ContentLength = protocol.Now(), 0, req.ContentLength // it is nobody's to wait for
 	for _, p := range req.Params {
 		double.Params = append(double.Params, protocol.Param{Name: p.Name, Value: strings.Clone(p.Value)})
 	}

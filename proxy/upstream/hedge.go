@@ -115,7 +115,7 @@ func (r *race) run(ctx context.Context) {
 		return
 	}
 	// Under the lock: the request is reused once the first has its answer.
-	r.double = copyHead(r.req)
+	r.double = CopyHead(r.req)
 	second := r.state.pickNow(now, r.double, []*balance.Load{r.first.load})
 	if second == nil {
 		r.mu.Unlock()
@@ -196,8 +196,8 @@ type finish func()
 // Finish implements protocol.Finisher.
 func (f finish) Finish(*protocol.Request, *protocol.Response, error) { f() }
 
-// copyHead is a request without a body that says the same, and lives by itself.
-func copyHead(req *protocol.Request) *protocol.Request {
+// CopyHead is a request without a body that says the same, and lives by itself.
+func CopyHead(req *protocol.Request) *protocol.Request {
 	double := &protocol.Request{
 		Method: strings.Clone(req.Method), Scheme: strings.Clone(req.Scheme), Authority: strings.Clone(req.Authority),
 		Path: strings.Clone(req.Path), RawQuery: strings.Clone(req.RawQuery), HasQuery: req.HasQuery, Version: req.Version,
